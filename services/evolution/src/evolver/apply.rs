@@ -71,8 +71,17 @@ impl Evolver {
         let mut args = vec!["add", "--force", "--"];
         args.extend(files.iter().map(|file| file.path.as_str()));
         git(&self.runs, &root, &args, cancel).await?;
-        let staged = git(&self.runs, &root, &["ls-files", "-s", "-z", "--", "."], cancel).await?;
-        let objects: Vec<String> = applied.iter().map(|file| object_of(&staged, &file.path)).collect();
+        let staged = git(
+            &self.runs,
+            &root,
+            &["ls-files", "-s", "-z", "--", "."],
+            cancel,
+        )
+        .await?;
+        let objects: Vec<String> = applied
+            .iter()
+            .map(|file| object_of(&staged, &file.path))
+            .collect();
         let source = repository.clone();
         let contents = blocking(move || source.contents(&objects)).await?;
         for (file, content) in applied.iter_mut().zip(contents) {
@@ -84,7 +93,10 @@ impl Evolver {
 
 /// The object of a path in `<mode> <object> <stage>\t<path>\0`.
 fn object_of(staged: &str, path: &str) -> String {
-    let line = staged.split('\0').find(|line| line.split_once('\t').is_some_and(|(_, found)| found == path));
+    let line = staged.split('\0').find(|line| {
+        line.split_once('\t')
+            .is_some_and(|(_, found)| found == path)
+    });
     let object = line.and_then(|line| line.split(' ').nth(1));
     object.unwrap_or_default().to_owned()
 }
@@ -94,11 +106,19 @@ fn write(
     root: &Path,
     files: &[FileChange],
 ) -> Result<Vec<AppliedFile>, EvolutionError> {
-    let known: Vec<String> = files.iter().filter(|file| !file.is_new).map(|file| file.base.clone()).collect();
+    let known: Vec<String> = files
+        .iter()
+        .filter(|file| !file.is_new)
+        .map(|file| file.base.clone())
+        .collect();
     let mut contents = repository.contents(&known)?.into_iter();
     let mut applied = Vec::with_capacity(files.len());
     for file in files {
-        let before = if file.is_new { None } else { contents.next().flatten() };
+        let before = if file.is_new {
+            None
+        } else {
+            contents.next().flatten()
+        };
         let after = patched(before.as_deref().unwrap_or_default(), &file.diff);
         let after = after.map_err(|why| EvolutionError::DiffDoesNotFit {
             path: file.path.clone(),

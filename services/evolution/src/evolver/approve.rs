@@ -70,7 +70,9 @@ impl Evolver {
     pub(crate) async fn reject(&self, approval: &Approval) -> Result<Evolution, EvolutionError> {
         let change = change(approval, EvolutionState::Proposed, EvolutionState::Rejected);
         let reason = approval.reason.clone();
-        self.store.change_state(change, move |evolution| evolution.reason = reason).await
+        self.store
+            .change_state(change, move |evolution| evolution.reason = reason)
+            .await
     }
 
     /// Applies a proposal in a worktree of its own, verifies it, and commits or discards it. If the work fails or is cancelled, it is
@@ -84,12 +86,18 @@ impl Evolver {
         approval: &Approval,
         watch: Watch<'_>,
     ) -> Result<Evolution, EvolutionError> {
-        let evolution = self.store.evolution(&approval.evolution_id).await?.evolution;
+        let evolution = self
+            .store
+            .evolution(&approval.evolution_id)
+            .await?
+            .evolution;
         let files = chosen(&evolution, &approval.paths)?;
         let begun = change(approval, EvolutionState::Proposed, EvolutionState::Applying);
         self.store.change_state(begun, |_| {}).await?;
         let mut checks = Vec::new();
-        let end = self.carry_out(project, &evolution, &files, &mut checks, watch).await;
+        let end = self
+            .carry_out(project, &evolution, &files, &mut checks, watch)
+            .await;
         self.ended(approval, end, checks, files).await
     }
 
@@ -115,18 +123,22 @@ impl Evolver {
             }
         };
         let kept: BTreeSet<String> = files.into_iter().map(|file| file.path).collect();
-        self.store.change_state(change, move |evolution| {
-            evolution.checks = checks;
-            match end {
-                End::Committed { branch, commit } => {
-                    evolution.files.retain(|file| kept.contains(&file.path));
-                    (evolution.branch, evolution.commit) = (branch, commit);
+        self.store
+            .change_state(change, move |evolution| {
+                evolution.checks = checks;
+                match end {
+                    End::Committed { branch, commit } => {
+                        evolution.files.retain(|file| kept.contains(&file.path));
+                        (evolution.branch, evolution.commit) = (branch, commit);
+                    }
+                    End::Discarded { reason } => evolution.reason = reason,
+                    End::Outdated { path } => {
+                        evolution.reason =
+                            format!("{path} was committed anew since it was proposed")
+                    }
                 }
-                End::Discarded { reason } => evolution.reason = reason,
-                End::Outdated { path } => evolution.reason = format!("{path} was committed anew since it was proposed"),
-            }
-        })
-        .await
+            })
+            .await
     }
 
     async fn carry_out(
@@ -141,26 +153,41 @@ impl Evolver {
         if let Some(path) = outdated(&repository, files).await? {
             return Ok(End::Outdated { path });
         }
-        watch.progress.tell("worktree", "checking the commit out", 0, 0);
+        watch
+            .progress
+            .tell("worktree", "checking the commit out", 0, 0);
         let id = &evolution.evolution_id;
         let worktree = Worktree::add(self, &repository, id, &repository.head, watch.cancel).await?;
         let root = worktree.folder().join(&repository.prefix);
         let baseline = self.baseline(project, &root, watch).await?;
         watch.progress.tell("apply", "applying the change", 0, 0);
-        let applied = self.apply(&repository, worktree.folder(), files, watch.cancel).await?;
-        if applied.iter().all(|file| file.before.as_deref() == Some(file.after.as_str())) {
+        let applied = self
+            .apply(&repository, worktree.folder(), files, watch.cancel)
+            .await?;
+        if applied
+            .iter()
+            .all(|file| file.before.as_deref() == Some(file.after.as_str()))
+        {
             let reason = "the repository's filters leave nothing of the change".to_owned();
             return Ok(End::Discarded { reason });
         }
-        let fault = self.verify(project, &root, &applied, baseline, checks, watch).await?;
+        let fault = self
+            .verify(project, &root, &applied, baseline, checks, watch)
+            .await?;
         if let Some(reason) = fault {
             return Ok(End::Discarded { reason });
         }
-        self.commit(&repository, &worktree, evolution, watch.cancel).await
+        self.commit(&repository, &worktree, evolution, watch.cancel)
+            .await
     }
 
     /// What the compiler and the tests say before the change.
-    async fn baseline(&self, project: &Project, root: &Path, watch: Watch<'_>) -> Result<Baseline, EvolutionError> {
+    async fn baseline(
+        &self,
+        project: &Project,
+        root: &Path,
+        watch: Watch<'_>,
+    ) -> Result<Baseline, EvolutionError> {
         watch.progress.tell("types", "before the change", 0, 0);
         let types = self.types_of(root, watch.handles()).await?;
         let tests = self.tests_before(project, root, watch).await?;
@@ -174,13 +201,22 @@ impl Evolver {
         watch: Watch<'_>,
     ) -> Result<Result<(Suite, TestFigures), String>, EvolutionError> {
         if !project.is_trusted() {
-            return Ok(Err("the project is not trusted, so its tests did not run".to_owned()));
+            return Ok(Err(
+                "the project is not trusted, so its tests did not run".to_owned()
+            ));
         }
         let Some(suite) = Suite::find(root) else {
             return Ok(Err("the project has no tests".to_owned()));
         };
         watch.progress.tell("tests", "before the change", 0, 0);
-        let run = self.runs.run(&suite, RunRequest::all(root, self.limits.tests), watch.cancel).await?;
+        let run = self
+            .runs
+            .run(
+                &suite,
+                RunRequest::all(root, self.limits.tests),
+                watch.cancel,
+            )
+            .await?;
         match run.verdict {
             Verdict::Passed | Verdict::Failed => Ok(Ok((suite, figures(&run)))),
             Verdict::NoTests => Ok(Err("the project has no tests".to_owned())),
@@ -207,15 +243,22 @@ impl Evolver {
             checks.push(check);
             fault
         };
-        watch.progress.tell("verify", "syntax, exports, bytes, lint", 0, 0);
-        let meant: Vec<(CheckedText<'_>, &[LineRange])> = applied.iter().map(|file| (file.text(), file.meant.as_slice())).collect();
+        watch
+            .progress
+            .tell("verify", "syntax, exports, bytes, lint", 0, 0);
+        let meant: Vec<(CheckedText<'_>, &[LineRange])> = applied
+            .iter()
+            .map(|file| (file.text(), file.meant.as_slice()))
+            .collect();
         let [parse, exports] = self.check_syntax(project, &texts, watch.handles()).await?;
         for made in [parse, exports, check_bytes(&meant)] {
             if let Some(fault) = add(made) {
                 return Ok(Some(fault));
             }
         }
-        let lint = self.check_lint(project, root, &texts, watch.handles()).await?;
+        let lint = self
+            .check_lint(project, root, &texts, watch.handles())
+            .await?;
         if let Some(fault) = add(lint) {
             return Ok(Some(fault));
         }
@@ -244,13 +287,33 @@ impl Evolver {
         };
         let began = Instant::now();
         watch.progress.tell("tests", "after the change", 0, 0);
-        let mut after = figures(&self.runs.run(&suite, RunRequest::all(root, self.limits.tests), watch.cancel).await?);
+        let mut after = figures(
+            &self
+                .runs
+                .run(
+                    &suite,
+                    RunRequest::all(root, self.limits.tests),
+                    watch.cancel,
+                )
+                .await?,
+        );
         let mut held = compare_tests(&before, &after);
         let first = held.clone().err();
         if held.is_err() {
             // Some tests fail now and then: what fails twice is broken.
-            watch.progress.tell("tests", "after the change, once more", 0, 0);
-            after = figures(&self.runs.run(&suite, RunRequest::all(root, self.limits.tests), watch.cancel).await?);
+            watch
+                .progress
+                .tell("tests", "after the change, once more", 0, 0);
+            after = figures(
+                &self
+                    .runs
+                    .run(
+                        &suite,
+                        RunRequest::all(root, self.limits.tests),
+                        watch.cancel,
+                    )
+                    .await?,
+            );
             held = compare_tests(&before, &after);
         }
         let mut made = check("tests", held.err().into_iter().collect(), began);
@@ -273,10 +336,24 @@ impl Evolver {
         cancel: &CancellationToken,
     ) -> Result<End, EvolutionError> {
         let message = super::recover::message(evolution);
-        self.commit_staged(worktree.folder(), &message, cancel).await?;
-        let commit = git(&self.runs, worktree.folder(), &["rev-parse", "HEAD"], cancel).await?;
+        self.commit_staged(worktree.folder(), &message, cancel)
+            .await?;
+        let commit = git(
+            &self.runs,
+            worktree.folder(),
+            &["rev-parse", "HEAD"],
+            cancel,
+        )
+        .await?;
         let commit = commit.trim().to_owned();
-        let branch = self.branch(repository, &super::recover::branch_names(evolution), &commit, cancel).await?;
+        let branch = self
+            .branch(
+                repository,
+                &super::recover::branch_names(evolution),
+                &commit,
+                cancel,
+            )
+            .await?;
         Ok(End::Committed { branch, commit })
     }
 
@@ -287,9 +364,22 @@ impl Evolver {
         message: &str,
         cancel: &CancellationToken,
     ) -> Result<(), EvolutionError> {
-        let has_name = try_git(&self.runs, folder, &["var", "GIT_COMMITTER_IDENT"], cancel).await?.is_success();
-        let mut args = if has_name { vec![] } else { vec!["-c", "user.name=SHIM", "-c", "user.email=shim@localhost"] };
-        args.extend(["commit", "--quiet", "--no-verify", "--cleanup=verbatim", "-m", message]);
+        let has_name = try_git(&self.runs, folder, &["var", "GIT_COMMITTER_IDENT"], cancel)
+            .await?
+            .is_success();
+        let mut args = if has_name {
+            vec![]
+        } else {
+            vec!["-c", "user.name=SHIM", "-c", "user.email=shim@localhost"]
+        };
+        args.extend([
+            "commit",
+            "--quiet",
+            "--no-verify",
+            "--cleanup=verbatim",
+            "-m",
+            message,
+        ]);
         git(&self.runs, folder, &args, cancel).await.map(|_| ())
     }
 
@@ -334,17 +424,25 @@ fn chosen(evolution: &Evolution, paths: &[String]) -> Result<Vec<FileChange>, Ev
     if let Some(unknown) = paths.iter().find(has) {
         return Err(EvolutionError::PathUnknown(unknown.clone()));
     }
-    let files = evolution.files.iter().filter(|file| paths.contains(&file.path));
+    let files = evolution
+        .files
+        .iter()
+        .filter(|file| paths.contains(&file.path));
     Ok(files.cloned().collect())
 }
 
 fn figures(run: &TestRun) -> TestFigures {
-    let failed = run.tests.iter().filter(|test| matches!(test.state, TestState::Failed | TestState::Unfinished));
+    let failed = run
+        .tests
+        .iter()
+        .filter(|test| matches!(test.state, TestState::Failed | TestState::Unfinished));
     let failed = failed.map(|test| format!("{} {}", test.file, test.name).trim().to_owned());
     TestFigures {
         is_passed: run.is_passed(),
         passed: run.passed,
-        failed: failed.chain(run.broken_files.iter().map(|(file, _)| file.clone())).collect(),
+        failed: failed
+            .chain(run.broken_files.iter().map(|(file, _)| file.clone()))
+            .collect(),
         summary: run.summary(),
     }
 }

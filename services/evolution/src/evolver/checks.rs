@@ -42,8 +42,14 @@ pub(super) struct SyntaxFault {
 impl CheckedFile {
     /// What is exported no more, or was not before.
     pub(super) fn export_change(&self) -> Option<String> {
-        let missing = self.exports_before.iter().find(|name| !self.exports_after.contains(name));
-        let new = self.exports_after.iter().find(|name| !self.exports_before.contains(name));
+        let missing = self
+            .exports_before
+            .iter()
+            .find(|name| !self.exports_after.contains(name));
+        let new = self
+            .exports_after
+            .iter()
+            .find(|name| !self.exports_before.contains(name));
         match (missing, new) {
             (Some(missing), Some(new)) => Some(format!("{missing} is gone, {new} is new")),
             (Some(missing), None) => Some(format!("{missing} is gone")),
@@ -110,10 +116,21 @@ impl Evolver {
         let began = Instant::now();
         let views = self.views(project, texts.to_vec(), handles).await?;
         let faults = views.iter().flat_map(|view| {
-            view.errors.iter().map(|error| format!("{}:{}: {}", view.path, error.line, error.text))
+            view.errors
+                .iter()
+                .map(|error| format!("{}:{}: {}", view.path, error.line, error.text))
         });
-        let renamed = views.iter().filter_map(|view| view.export_change().map(|change| format!("{}: {change}", view.path)));
-        let count = |of: fn(&CheckedFile) -> &Vec<String>| views.iter().map(|view| of(view).len()).sum::<usize>().to_string();
+        let renamed = views.iter().filter_map(|view| {
+            view.export_change()
+                .map(|change| format!("{}: {change}", view.path))
+        });
+        let count = |of: fn(&CheckedFile) -> &Vec<String>| {
+            views
+                .iter()
+                .map(|view| of(view).len())
+                .sum::<usize>()
+                .to_string()
+        };
         let mut exports = check("exports", renamed.collect(), began);
         exports.before = count(|view| &view.exports_before);
         exports.after = count(|view| &view.exports_after);
@@ -141,17 +158,34 @@ impl Evolver {
             Ok(answer) => answer,
             Err(EvolutionError::Host(error @ crate::tool_host::HostError::ToolFailed { .. })) => {
                 let mut failed = check("lint", Vec::new(), began);
-                failed.skipped = format!("the linter cannot run on this project, before the change either: {error}");
+                failed.skipped = format!(
+                    "the linter cannot run on this project, before the change either: {error}"
+                );
                 return Ok(failed);
             }
             Err(error) => return Err(error),
         };
         let faults = answer.files.iter().flat_map(|file| {
-            file.added.iter().map(|fault| format!("{}:{}: {} ({})", file.path, fault.line, fault.message, fault.rule))
+            file.added.iter().map(|fault| {
+                format!(
+                    "{}:{}: {} ({})",
+                    file.path, fault.line, fault.message, fault.rule
+                )
+            })
         });
         let mut made = check("lint", faults.collect(), began);
-        made.before = answer.files.iter().map(|file| file.before).sum::<usize>().to_string();
-        made.after = answer.files.iter().map(|file| file.after).sum::<usize>().to_string();
+        made.before = answer
+            .files
+            .iter()
+            .map(|file| file.before)
+            .sum::<usize>()
+            .to_string();
+        made.after = answer
+            .files
+            .iter()
+            .map(|file| file.after)
+            .sum::<usize>()
+            .to_string();
         if made.detail.is_empty() {
             made.detail = format!("no new error by the configuration {}", answer.config);
         }
@@ -177,7 +211,12 @@ pub(super) fn check_bytes(files: &[(CheckedText<'_>, &[LineRange])]) -> Check {
 pub(super) fn check(name: &str, faults: Vec<String>, began: Instant) -> Check {
     const SHOWN: usize = 5;
     let more = faults.len().saturating_sub(SHOWN);
-    let mut detail = faults.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n");
+    let mut detail = faults
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join("\n");
     if more > 0 {
         detail.push_str(&format!("\nand {more} more"));
     }

@@ -16,11 +16,28 @@ const GIT_TIMEOUT: Duration = Duration::from_secs(300);
 const GRACE: Duration = Duration::from_millis(500);
 /// Settings that would run programs of a repository's choice, or change bytes on their way.
 const SETTINGS: [&str; 14] = [
-    "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.autocrlf=false", "-c", "core.safecrlf=false",
-    "-c", "commit.gpgsign=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false",
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.autocrlf=false",
+    "-c",
+    "core.safecrlf=false",
+    "-c",
+    "commit.gpgsign=false",
+    "-c",
+    "gc.auto=0",
+    "-c",
+    "maintenance.auto=false",
 ];
 /// Variables that configure git as a whole.
-const GIT_VARIABLES: [&str; 4] = ["GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_NOSYSTEM", "XDG_CONFIG_HOME"];
+const GIT_VARIABLES: [&str; 4] = [
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+    "XDG_CONFIG_HOME",
+];
 
 /// What a program left.
 pub(super) struct Finished {
@@ -97,12 +114,21 @@ pub(super) async fn try_git(
         doing: "git".to_owned(),
         why,
     })?;
-    let fixed = ["GIT_TERMINAL_PROMPT=0", "GIT_LFS_SKIP_SMUDGE=1", "GIT_EDITOR=true", "LC_ALL=C"];
+    let fixed = [
+        "GIT_TERMINAL_PROMPT=0",
+        "GIT_LFS_SKIP_SMUDGE=1",
+        "GIT_EDITOR=true",
+        "LC_ALL=C",
+    ];
     let own = fixed.iter().filter_map(|pair| pair.split_once('='));
     let own = own.map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let launch = Launch {
         file,
-        args: SETTINGS.iter().chain(args).map(|&arg| arg.to_owned()).collect(),
+        args: SETTINGS
+            .iter()
+            .chain(args)
+            .map(|&arg| arg.to_owned())
+            .collect(),
         folder: folder.to_path_buf(),
         env: inherited_env(GIT_VARIABLES).chain(own).collect(),
         work_id: uuid::Uuid::now_v7().to_string(),
@@ -119,8 +145,14 @@ pub(super) async fn try_git(
 
 /// What a failed run of git means.
 pub(super) fn failure(args: &[&str], finished: &Finished) -> EvolutionError {
-    let said = if finished.stderr.trim().is_empty() { &finished.stdout } else { &finished.stderr };
-    let reason = said.lines().find(|line| line.starts_with("fatal:") || line.starts_with("error:"));
+    let said = if finished.stderr.trim().is_empty() {
+        &finished.stdout
+    } else {
+        &finished.stderr
+    };
+    let reason = said
+        .lines()
+        .find(|line| line.starts_with("fatal:") || line.starts_with("error:"));
     let why = first_line(reason.unwrap_or(said.trim()), 300);
     if said.contains("No space left on device") {
         return EvolutionError::DiskFull(why);

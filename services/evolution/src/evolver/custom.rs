@@ -50,20 +50,36 @@ impl Evolver {
         let mut draft = Draft::default();
         let mut done = 0;
         for batch in batches(sources) {
-            progress.tell("transform", format!("{done} of {} files", sources.len()), done as u64, sources.len() as u64);
-            let answer = self.run_custom(project, custom, batch, (progress, cancel)).await?;
-            let failed = answer.failed.into_iter().map(|file| told(file.path, file.reason));
+            progress.tell(
+                "transform",
+                format!("{done} of {} files", sources.len()),
+                done as u64,
+                sources.len() as u64,
+            );
+            let answer = self
+                .run_custom(project, custom, batch, (progress, cancel))
+                .await?;
+            let failed = answer
+                .failed
+                .into_iter()
+                .map(|file| told(file.path, file.reason));
             unread.extend(failed);
-            let pairs: Vec<(&Source, String)> = answer.files.into_iter().filter_map(|file| {
-                let source = batch.iter().find(|source| source.path == file.path)?;
-                Some((source, file.text))
-            }).collect();
+            let pairs: Vec<(&Source, String)> = answer
+                .files
+                .into_iter()
+                .filter_map(|file| {
+                    let source = batch.iter().find(|source| source.path == file.path)?;
+                    Some((source, file.text))
+                })
+                .collect();
             let texts = pairs.iter().map(|(source, after)| CheckedText {
                 path: &source.path,
                 before: Some(&source.text),
                 after,
             });
-            let checked = self.views(project, texts.collect(), (progress, cancel)).await?;
+            let checked = self
+                .views(project, texts.collect(), (progress, cancel))
+                .await?;
             for ((source, after), view) in pairs.into_iter().zip(checked) {
                 match refusal(&view) {
                     Some(reason) => unread.push(told(source.path.clone(), reason)),
@@ -82,7 +98,10 @@ impl Evolver {
         batch: &[Source],
         (progress, cancel): (&ProgressSink, &CancellationToken),
     ) -> Result<CustomAnswer, EvolutionError> {
-        let files: Vec<_> = batch.iter().map(|source| json!({"path": source.path, "text": source.text})).collect();
+        let files: Vec<_> = batch
+            .iter()
+            .map(|source| json!({"path": source.path, "text": source.text}))
+            .collect();
         let call = HostCall {
             method: "transform_custom",
             params: json!({"root": project.root(), "transform": custom.path, "options": custom.options, "files": files}),
@@ -91,10 +110,12 @@ impl Evolver {
         };
         let answered = self.host.call(project, call, progress, cancel).await;
         answered.map_err(|error| match error {
-            EvolutionError::Host(HostError::ToolFailed { message, .. }) => EvolutionError::CustomTransform {
-                path: custom.path.display().to_string(),
-                why: message,
-            },
+            EvolutionError::Host(HostError::ToolFailed { message, .. }) => {
+                EvolutionError::CustomTransform {
+                    path: custom.path.display().to_string(),
+                    why: message,
+                }
+            }
             other => other,
         })
     }
@@ -111,9 +132,13 @@ fn told(path: String, reason: String) -> UnreadFile {
 /// Why the result of a transform is not proposed.
 fn refusal(view: &CheckedFile) -> Option<String> {
     if let Some(error) = view.errors.first() {
-        return Some(format!("the transform leaves a text that does not parse: line {}: {}", error.line, error.text));
+        return Some(format!(
+            "the transform leaves a text that does not parse: line {}: {}",
+            error.line, error.text
+        ));
     }
-    view.export_change().map(|change| format!("the transform changes what the file exports: {change}"))
+    view.export_change()
+        .map(|change| format!("the transform changes what the file exports: {change}"))
 }
 
 /// What a custom transform does to a file, in the form of a rule: each block of changed lines is meant.
@@ -158,7 +183,11 @@ fn changed_lines(diff: &str) -> Vec<(u32, u32)> {
 }
 
 /// The evolution of a user's transform, if it changes something.
-pub(super) fn evolution(project: &ProjectMessage, custom: &CustomTransform, draft: Draft) -> Option<Evolution> {
+pub(super) fn evolution(
+    project: &ProjectMessage,
+    custom: &CustomTransform,
+    draft: Draft,
+) -> Option<Evolution> {
     if draft.files.is_empty() {
         return None;
     }
@@ -167,7 +196,10 @@ pub(super) fn evolution(project: &ProjectMessage, custom: &CustomTransform, draf
         project: Some(project.clone()),
         transform: CUSTOM.to_owned(),
         risk: Risk::High.into(),
-        why: format!("The transform {} changes it. What it means is known to its author alone. {summary}", custom.path.display()),
+        why: format!(
+            "The transform {} changes it. What it means is known to its author alone. {summary}",
+            custom.path.display()
+        ),
         refusals: draft.refusals,
         files: draft.files,
         ..Evolution::default()

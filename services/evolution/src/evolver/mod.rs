@@ -14,10 +14,10 @@ mod recover;
 mod repository;
 mod revert;
 mod sources;
-mod types;
-mod worktree;
 #[cfg(test)]
 mod tests;
+mod types;
+mod worktree;
 
 use std::path::PathBuf;
 use std::time::Duration;

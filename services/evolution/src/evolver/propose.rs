@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shim_proto::evolution::v1::{
-    EvolveCodeSummary, Evolution, FileChange, LineRange, Location, Project as ProjectMessage, Refusal, UnreadFile,
+    Evolution, EvolveCodeSummary, FileChange, LineRange, Location, Project as ProjectMessage,
+    Refusal, UnreadFile,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -136,14 +137,32 @@ impl Evolver {
         let mut unread = sources.unread;
         let mut drafts = BTreeMap::new();
         if !names.is_empty() {
-            drafts = self.by_rules(project, &names, &sources.sources, &mut unread, (progress, cancel)).await?;
+            drafts = self
+                .by_rules(
+                    project,
+                    &names,
+                    &sources.sources,
+                    &mut unread,
+                    (progress, cancel),
+                )
+                .await?;
         }
         let mut proposals = evolutions(&message, &mut drafts);
         if let Some(custom) = &options.custom {
-            let made = self.by_custom(project, custom, &sources.sources, &mut unread, (progress, cancel)).await?;
+            let made = self
+                .by_custom(
+                    project,
+                    custom,
+                    &sources.sources,
+                    &mut unread,
+                    (progress, cancel),
+                )
+                .await?;
             proposals.extend(super::custom::evolution(&message, custom, made));
         }
-        let without_changes = names.iter().filter(|name| drafts.get(*name).is_none_or(|draft| draft.files.is_empty()));
+        let without_changes = names
+            .iter()
+            .filter(|name| drafts.get(*name).is_none_or(|draft| draft.files.is_empty()));
         let mut summary = EvolveCodeSummary {
             without_changes: without_changes.cloned().collect(),
             project: Some(message),
@@ -152,12 +171,21 @@ impl Evolver {
         };
         let evolutions = self.kept(proposals, options.limit).await?;
         summary.proposals = u32::try_from(evolutions.len()).unwrap_or(u32::MAX);
-        Ok(Proposals { evolutions, summary })
+        Ok(Proposals {
+            evolutions,
+            summary,
+        })
     }
 
     /// The best proposals, under ids.
-    async fn kept(&self, mut proposals: Vec<Evolution>, limit: usize) -> Result<Vec<Evolution>, EvolutionError> {
-        PatternEngine::load(&self.store, None).await?.rank(&mut proposals);
+    async fn kept(
+        &self,
+        mut proposals: Vec<Evolution>,
+        limit: usize,
+    ) -> Result<Vec<Evolution>, EvolutionError> {
+        PatternEngine::load(&self.store, None)
+            .await?
+            .rank(&mut proposals);
         proposals.truncate(limit.max(1));
         let mut kept = Vec::with_capacity(proposals.len());
         for proposal in proposals {
@@ -177,8 +205,16 @@ impl Evolver {
         let mut drafts: BTreeMap<String, Draft> = BTreeMap::new();
         let mut done = 0;
         for batch in batches(sources) {
-            progress.tell("transform", format!("{} of {} files", done, sources.len()), done as u64, sources.len() as u64);
-            let files: Vec<Value> = batch.iter().map(|source| json!({"path": source.path, "text": source.text})).collect();
+            progress.tell(
+                "transform",
+                format!("{} of {} files", done, sources.len()),
+                done as u64,
+                sources.len() as u64,
+            );
+            let files: Vec<Value> = batch
+                .iter()
+                .map(|source| json!({"path": source.path, "text": source.text}))
+                .collect();
             let call = HostCall {
                 method: "transform",
                 params: json!({"root": project.root(), "files": files, "rules": names}),
@@ -212,7 +248,9 @@ pub(super) fn batches(sources: &[Source]) -> Vec<&[Source]> {
     let mut parts = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (index, source) in sources.iter().enumerate() {
-        if index > start && (index - start >= BATCH_FILES || bytes + source.text.len() > BATCH_BYTES) {
+        if index > start
+            && (index - start >= BATCH_FILES || bytes + source.text.len() > BATCH_BYTES)
+        {
             parts.push(&sources[start..index]);
             (start, bytes) = (index, 0);
         }
@@ -231,7 +269,12 @@ fn take(
     unread: &mut Vec<UnreadFile>,
 ) {
     let told = |path: String, tool: String, reason: String| UnreadFile { path, tool, reason };
-    unread.extend(answer.unread.into_iter().map(|file| told(file.path, "typescript".to_owned(), file.reason)));
+    unread.extend(
+        answer
+            .unread
+            .into_iter()
+            .map(|file| told(file.path, "typescript".to_owned(), file.reason)),
+    );
     for file in answer.files {
         let Some(source) = batch.iter().find(|source| source.path == file.path) else {
             continue;
@@ -240,7 +283,10 @@ fn take(
             unread.push(told(file.path.clone(), failed.rule, failed.reason));
         }
         for result in file.results {
-            drafts.entry(result.rule.clone()).or_default().add(source, result);
+            drafts
+                .entry(result.rule.clone())
+                .or_default()
+                .add(source, result);
         }
     }
 }
@@ -258,12 +304,17 @@ impl Draft {
             return;
         }
         let diff = unified(&source.path, Some(&source.text), &result.text);
-        if self.files.len() >= MAX_FILES || (self.bytes + diff.text.len() > MAX_DIFF_BYTES && !self.files.is_empty()) {
+        if self.files.len() >= MAX_FILES
+            || (self.bytes + diff.text.len() > MAX_DIFF_BYTES && !self.files.is_empty())
+        {
             self.left_files += 1;
             return;
         }
         self.bytes += diff.text.len();
-        let meant = result.meant.into_iter().map(|(first, last)| LineRange { first, last });
+        let meant = result
+            .meant
+            .into_iter()
+            .map(|(first, last)| LineRange { first, last });
         self.files.push(FileChange {
             path: source.path.clone(),
             diff: diff.text,
@@ -281,12 +332,22 @@ impl Draft {
     pub(super) fn summary(&self) -> String {
         let places: u64 = self.files.iter().map(|file| u64::from(file.changes)).sum();
         let files = self.files.len();
-        let mut text = format!("{} in {}.", counted(places, "place"), counted(files as u64, "file"));
+        let mut text = format!(
+            "{} in {}.",
+            counted(places, "place"),
+            counted(files as u64, "file")
+        );
         if self.refused > 0 {
-            text.push_str(&format!(" {} left, since nothing proves that meaning stays.", counted(self.refused as u64, "place")));
+            text.push_str(&format!(
+                " {} left, since nothing proves that meaning stays.",
+                counted(self.refused as u64, "place")
+            ));
         }
         if self.left_files > 0 {
-            text.push_str(&format!(" {} with changes found no room: propose again once this is decided.", counted(self.left_files as u64, "file")));
+            text.push_str(&format!(
+                " {} with changes found no room: propose again once this is decided.",
+                counted(self.left_files as u64, "file")
+            ));
         }
         text
     }
@@ -313,7 +374,9 @@ impl RuleRefusal {
 
 /// The evolutions of all drafts that change something.
 fn evolutions(project: &ProjectMessage, drafts: &mut BTreeMap<String, Draft>) -> Vec<Evolution> {
-    let with_changes = drafts.iter_mut().filter(|(_, draft)| !draft.files.is_empty());
+    let with_changes = drafts
+        .iter_mut()
+        .filter(|(_, draft)| !draft.files.is_empty());
     let made = with_changes.filter_map(|(name, draft)| {
         let entry = entry(name)?;
         Some(Evolution {

@@ -22,7 +22,10 @@ pub(super) fn message(evolution: &Evolution) -> String {
         || format!("Change code by {transform}"),
         |entry| entry.description.trim_end_matches('.').to_owned(),
     );
-    format!("{subject}\n\n{}\n\n{TRAILER}: {}\n", evolution.why, evolution.evolution_id)
+    format!(
+        "{subject}\n\n{}\n\n{TRAILER}: {}\n",
+        evolution.why, evolution.evolution_id
+    )
 }
 
 /// Names of an evolution's branch: the usual one, and one for a repository with a branch named `shim`.
@@ -53,7 +56,11 @@ impl Evolver {
         let _ = tokio::task::spawn_blocking(move || worktree::sweep(&folder)).await;
         for evolution in self.store.interrupted_evolutions().await? {
             let committed = self.committed_as(&evolution).await;
-            let to = if committed.is_some() { EvolutionState::Committed } else { EvolutionState::Proposed };
+            let to = if committed.is_some() {
+                EvolutionState::Committed
+            } else {
+                EvolutionState::Proposed
+            };
             let change = StateChange {
                 evolution_id: evolution.evolution_id.clone(),
                 from: EvolutionState::Applying,
@@ -77,8 +84,13 @@ impl Evolver {
         for branch in branch_names(evolution) {
             let reference = format!("refs/heads/{branch}");
             let args = ["log", "-1", "--format=%H%n%B", &reference, "--"];
-            let said = try_git(&self.runs, &root, &args, &CancellationToken::new()).await.ok()?;
-            let is_its = said.is_success() && said.stdout.contains(&format!("{TRAILER}: {}", evolution.evolution_id));
+            let said = try_git(&self.runs, &root, &args, &CancellationToken::new())
+                .await
+                .ok()?;
+            let is_its = said.is_success()
+                && said
+                    .stdout
+                    .contains(&format!("{TRAILER}: {}", evolution.evolution_id));
             if is_its {
                 let commit = said.stdout.lines().next()?.to_owned();
                 return Some((branch, commit));

@@ -38,8 +38,17 @@ impl Repository {
             root: project.root().display().to_string(),
             why: why.to_owned(),
         };
-        let facts = project.git().ok_or_else(|| none(project.git_refusal().unwrap_or("it is in no git repository")))?;
-        let head = facts.head.clone().ok_or_else(|| none("its repository has no commit"))?;
+        let facts = project.git().ok_or_else(|| {
+            none(
+                project
+                    .git_refusal()
+                    .unwrap_or("it is in no git repository"),
+            )
+        })?;
+        let head = facts
+            .head
+            .clone()
+            .ok_or_else(|| none("its repository has no commit"))?;
         let inside = project.root().strip_prefix(&facts.work_tree);
         let inside = inside.map_err(|_| none("it lies outside of its working tree"))?;
         let mut prefix = inside.to_string_lossy().into_owned();
@@ -58,7 +67,9 @@ impl Repository {
     /// Whether a file of the project differs from what is committed.
     pub(super) fn is_changed(&self, path: &str) -> bool {
         let whole = format!("{}{path}", self.prefix);
-        let is_it = |changed: &String| *changed == whole || (changed.ends_with('/') && whole.starts_with(changed.as_str()));
+        let is_it = |changed: &String| {
+            *changed == whole || (changed.ends_with('/') && whole.starts_with(changed.as_str()))
+        };
         self.changed.iter().any(is_it)
     }
 
@@ -67,14 +78,28 @@ impl Repository {
     /// # Errors
     /// If git fails.
     pub(super) fn tree(&self, commit: &str) -> Result<BTreeMap<String, String>, EvolutionError> {
-        let args = ["ls-tree", "-r", "-z", "--full-tree", commit, "--", self.scope()];
+        let args = [
+            "ls-tree",
+            "-r",
+            "-z",
+            "--full-tree",
+            commit,
+            "--",
+            self.scope(),
+        ];
         let printed = ask(&self.work_tree, &args, &[])?;
-        let entries = printed.split(|byte| *byte == 0).filter_map(|entry| std::str::from_utf8(entry).ok());
+        let entries = printed
+            .split(|byte| *byte == 0)
+            .filter_map(|entry| std::str::from_utf8(entry).ok());
         Ok(entries.filter_map(|entry| self.entry(entry)).collect())
     }
 
     fn scope(&self) -> &str {
-        if self.prefix.is_empty() { "." } else { &self.prefix }
+        if self.prefix.is_empty() {
+            "."
+        } else {
+            &self.prefix
+        }
     }
 
     /// `100644 blob <object>\t<path>`.
@@ -83,19 +108,30 @@ impl Repository {
         let mut facts = facts.split(' ');
         let (mode, _kind, object) = (facts.next()?, facts.next()?, facts.next()?);
         let is_file = mode == "100644" || mode == "100755";
-        is_file.then(|| Some((path.strip_prefix(&self.prefix)?.to_owned(), object.to_owned())))?
+        is_file.then(|| {
+            Some((
+                path.strip_prefix(&self.prefix)?.to_owned(),
+                object.to_owned(),
+            ))
+        })?
     }
 
     /// The content of objects, in their order; `None` for one that is too large or no text.
     ///
     /// # Errors
     /// If git fails.
-    pub(super) fn contents(&self, objects: &[String]) -> Result<Vec<Option<String>>, EvolutionError> {
+    pub(super) fn contents(
+        &self,
+        objects: &[String],
+    ) -> Result<Vec<Option<String>>, EvolutionError> {
         let mut input = objects.join("\n").into_bytes();
         input.push(b'\n');
         let printed = ask(&self.work_tree, &["cat-file", "--batch"], &input)?;
         let mut reader = BufReader::new(printed.as_slice());
-        let content = |_| read_object(&mut reader).ok_or_else(|| broken("git cat-file answered less than it was asked"));
+        let content = |_| {
+            read_object(&mut reader)
+                .ok_or_else(|| broken("git cat-file answered less than it was asked"))
+        };
         objects.iter().map(content).collect()
     }
 }
@@ -116,7 +152,10 @@ fn read_object(reader: &mut impl BufRead) -> Option<Option<String>> {
 fn ask(folder: &Path, args: &[&str], input: &[u8]) -> Result<Vec<u8>, EvolutionError> {
     let mut command = git::command(folder);
     command.args(["-c", "core.fsmonitor=false"]).args(args);
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|why| broken(&why.to_string()))?;
     let stdin = child.stdin.take();
     let output = std::thread::scope(|scope| {
@@ -127,7 +166,10 @@ fn ask(folder: &Path, args: &[&str], input: &[u8]) -> Result<Vec<u8>, EvolutionE
     if output.status.success() {
         return Ok(output.stdout);
     }
-    Err(broken(&shim_exec::first_line(&String::from_utf8_lossy(&output.stderr), 300)))
+    Err(broken(&shim_exec::first_line(
+        &String::from_utf8_lossy(&output.stderr),
+        300,
+    )))
 }
 
 fn broken(why: &str) -> EvolutionError {

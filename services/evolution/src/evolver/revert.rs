@@ -46,10 +46,11 @@ impl Evolver {
             request_id: request_id.to_owned(),
         };
         let reason = reason.to_owned();
-        self.store.change_state(change, move |evolution| {
-            (evolution.branch, evolution.commit, evolution.reason) = (branch, commit, reason);
-        })
-        .await
+        self.store
+            .change_state(change, move |evolution| {
+                (evolution.branch, evolution.commit, evolution.reason) = (branch, commit, reason);
+            })
+            .await
     }
 
     /// Deletes the branch if it ends with the evolution's commit, nobody merged that, and nobody has it checked out.
@@ -61,20 +62,48 @@ impl Evolver {
     ) -> Result<bool, EvolutionError> {
         let folder = &repository.work_tree;
         let reference = format!("refs/heads/{}", evolution.branch);
-        let containing = ["for-each-ref", "--contains", &evolution.commit, "--format=%(refname) %(objectname)"];
+        let containing = [
+            "for-each-ref",
+            "--contains",
+            &evolution.commit,
+            "--format=%(refname) %(objectname)",
+        ];
         let holders = try_git(&self.runs, folder, &containing, cancel).await?;
         let holders: Vec<String> = holders.stdout.lines().map(str::to_owned).collect();
-        if holders.is_empty() && !self.is_in_head(repository, &evolution.commit, cancel).await? {
+        if holders.is_empty()
+            && !self
+                .is_in_head(repository, &evolution.commit, cancel)
+                .await?
+        {
             // Somebody deleted the branch already.
             return Ok(true);
         }
         let is_alone = holders == [format!("{reference} {}", evolution.commit)];
-        let worktrees = git(&self.runs, folder, &["worktree", "list", "--porcelain"], cancel).await?;
-        let is_checked_out = worktrees.lines().any(|line| line.strip_prefix("branch ") == Some(reference.as_str()));
-        if !is_alone || is_checked_out || self.is_in_head(repository, &evolution.commit, cancel).await? {
+        let worktrees = git(
+            &self.runs,
+            folder,
+            &["worktree", "list", "--porcelain"],
+            cancel,
+        )
+        .await?;
+        let is_checked_out = worktrees
+            .lines()
+            .any(|line| line.strip_prefix("branch ") == Some(reference.as_str()));
+        if !is_alone
+            || is_checked_out
+            || self
+                .is_in_head(repository, &evolution.commit, cancel)
+                .await?
+        {
             return Ok(false);
         }
-        git(&self.runs, folder, &["update-ref", "-d", &reference, &evolution.commit], cancel).await?;
+        git(
+            &self.runs,
+            folder,
+            &["update-ref", "-d", &reference, &evolution.commit],
+            cancel,
+        )
+        .await?;
         Ok(true)
     }
 
@@ -96,7 +125,10 @@ impl Evolver {
         evolution: &Evolution,
         cancel: &CancellationToken,
     ) -> Result<(String, String), EvolutionError> {
-        let tip = if self.is_in_head(repository, &evolution.commit, cancel).await? {
+        let tip = if self
+            .is_in_head(repository, &evolution.commit, cancel)
+            .await?
+        {
             repository.head.clone()
         } else {
             format!("refs/heads/{}", evolution.branch)
@@ -111,11 +143,27 @@ impl Evolver {
                 why: failure(&args, &made).to_string(),
             });
         }
-        let message = format!("Take back: {}\n\nThis undoes commit {}.\n", super::recover::message(evolution).lines().next().unwrap_or_default(), evolution.commit);
-        self.commit_staged(worktree.folder(), &message, cancel).await?;
-        let commit = git(&self.runs, worktree.folder(), &["rev-parse", "HEAD"], cancel).await?;
+        let message = format!(
+            "Take back: {}\n\nThis undoes commit {}.\n",
+            super::recover::message(evolution)
+                .lines()
+                .next()
+                .unwrap_or_default(),
+            evolution.commit
+        );
+        self.commit_staged(worktree.folder(), &message, cancel)
+            .await?;
+        let commit = git(
+            &self.runs,
+            worktree.folder(),
+            &["rev-parse", "HEAD"],
+            cancel,
+        )
+        .await?;
         let commit = commit.trim().to_owned();
-        let branch = self.branch(repository, &revert_names(evolution), &commit, cancel).await?;
+        let branch = self
+            .branch(repository, &revert_names(evolution), &commit, cancel)
+            .await?;
         Ok((branch, commit))
     }
 }

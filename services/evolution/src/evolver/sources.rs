@@ -40,7 +40,9 @@ pub(super) async fn committed(
         tracing::debug!(root = %root.display(), files = paths.len(), "committed sources are read");
         read(&repository, paths, unread)
     });
-    reading.await.unwrap_or_else(|_| Err(EvolutionError::Stopping))
+    reading
+        .await
+        .unwrap_or_else(|_| Err(EvolutionError::Stopping))
 }
 
 fn read(
@@ -56,7 +58,10 @@ fn read(
     let mut wanted = Vec::new();
     for path in paths {
         if repository.is_changed(&path) {
-            found.leave_out(path, "it differs from what is committed; commit or stash it first");
+            found.leave_out(
+                path,
+                "it differs from what is committed; commit or stash it first",
+            );
         } else if let Some(object) = tree.get(&path) {
             wanted.push((path, object.clone()));
         } else {

@@ -68,14 +68,28 @@ impl Fixture {
 
     /// A project whose test holds before and after.
     fn usual() -> Self {
-        Self::new(&[("package.json", MANIFEST), ("lib/a.js", SOURCE), ("test/a.test.js", TEST)])
+        Self::new(&[
+            ("package.json", MANIFEST),
+            ("lib/a.js", SOURCE),
+            ("test/a.test.js", TEST),
+        ])
     }
 
     fn git(&self, args: &[&str]) -> String {
         let identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"];
         let mut command = Command::new("git");
-        let output = command.arg("-C").arg(&self.root).args(identity).args(args).output().unwrap();
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let output = command
+            .arg("-C")
+            .arg(&self.root)
+            .args(identity)
+            .args(args)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -92,7 +106,9 @@ impl Fixture {
     }
 
     async fn project(&self, is_trusted: bool) -> Project {
-        Project::open(&self.root, &[], &Trust(is_trusted)).await.unwrap()
+        Project::open(&self.root, &[], &Trust(is_trusted))
+            .await
+            .unwrap()
     }
 
     async fn propose(&self, transforms: &[&str]) -> Result<Proposals, EvolutionError> {
@@ -102,7 +118,9 @@ impl Fixture {
             ..EvolveOptions::default()
         };
         let project = self.project(true).await;
-        self.evolver.propose(&project, &options, &ProgressSink::none(), &self.cancel).await
+        self.evolver
+            .propose(&project, &options, &ProgressSink::none(), &self.cancel)
+            .await
     }
 
     async fn proposed(&self, transform: &str) -> Evolution {
@@ -111,11 +129,20 @@ impl Fixture {
         made.evolutions.remove(0)
     }
 
-    async fn approve(&self, evolution: &Evolution, is_trusted: bool) -> Result<Evolution, EvolutionError> {
+    async fn approve(
+        &self,
+        evolution: &Evolution,
+        is_trusted: bool,
+    ) -> Result<Evolution, EvolutionError> {
         self.approve_some(evolution, &[], is_trusted).await
     }
 
-    async fn approve_some(&self, evolution: &Evolution, paths: &[&str], is_trusted: bool) -> Result<Evolution, EvolutionError> {
+    async fn approve_some(
+        &self,
+        evolution: &Evolution,
+        paths: &[&str],
+        is_trusted: bool,
+    ) -> Result<Evolution, EvolutionError> {
         let approval = Approval {
             evolution_id: evolution.evolution_id.clone(),
             paths: paths.iter().map(|&path| path.to_owned()).collect(),
@@ -126,11 +153,19 @@ impl Fixture {
             on_check: &|check| self.checks.lock().unwrap().push(check.clone()),
             cancel: &self.cancel,
         };
-        self.evolver.approve(&self.project(is_trusted).await, &approval, watch).await
+        self.evolver
+            .approve(&self.project(is_trusted).await, &approval, watch)
+            .await
     }
 
     async fn state(&self, evolution: &Evolution) -> EvolutionState {
-        self.evolver.store.evolution(&evolution.evolution_id).await.unwrap().evolution.state()
+        self.evolver
+            .store
+            .evolution(&evolution.evolution_id)
+            .await
+            .unwrap()
+            .evolution
+            .state()
     }
 
     async fn move_state(&self, evolution: &Evolution, from: EvolutionState, to: EvolutionState) {
@@ -140,7 +175,11 @@ impl Fixture {
             to,
             request_id: String::new(),
         };
-        self.evolver.store.change_state(change, |_| {}).await.unwrap();
+        self.evolver
+            .store
+            .change_state(change, |_| {})
+            .await
+            .unwrap();
     }
 
     /// Everything below the project but git's own files, and what git lists of branches and worktrees.
@@ -151,7 +190,10 @@ impl Fixture {
     }
 
     fn nothing_is_left(&self) {
-        let left: Vec<_> = std::fs::read_dir(self.host.path("worktrees")).into_iter().flatten().collect();
+        let left: Vec<_> = std::fs::read_dir(self.host.path("worktrees"))
+            .into_iter()
+            .flatten()
+            .collect();
         assert!(left.is_empty(), "{left:?}");
         assert_eq!(self.git(&["worktree", "list"]).lines().count(), 1);
         assert!(!self.root.join(".git/worktrees").exists());
@@ -182,42 +224,106 @@ async fn a_proposal_becomes_a_commit_on_a_branch_and_is_taken_back() {
     let before = fixture.tree();
     let evolution = fixture.proposed("var-to-let-const").await;
     assert_eq!(evolution.state(), EvolutionState::Proposed);
-    let [file] = evolution.files.as_slice() else { panic!("{:?}", evolution.files) };
-    assert_eq!((file.path.as_str(), file.changes, file.deleted_lines, file.added_lines), ("lib/a.js", 2, 2, 2));
-    assert!(file.diff.contains("-var a = 1;\r\n+const a = 1;\r\n"), "{}", file.diff);
+    let [file] = evolution.files.as_slice() else {
+        panic!("{:?}", evolution.files)
+    };
+    assert_eq!(
+        (
+            file.path.as_str(),
+            file.changes,
+            file.deleted_lines,
+            file.added_lines
+        ),
+        ("lib/a.js", 2, 2, 2)
+    );
+    assert!(
+        file.diff.contains("-var a = 1;\r\n+const a = 1;\r\n"),
+        "{}",
+        file.diff
+    );
     assert_eq!(file.functions, ["f"]);
 
     let done = fixture.approve(&evolution, true).await.unwrap();
     assert_eq!(done.state(), EvolutionState::Committed, "{done:?}");
-    assert!(done.branch.starts_with("shim/var-to-let-const-"), "{}", done.branch);
-    let names: Vec<&str> = done.checks.iter().map(|check| check.name.as_str()).collect();
-    assert_eq!(names, ["parse", "exports", "bytes", "lint", "types", "tests"]);
-    assert!(done.checks.iter().all(|check| check.passed), "{:?}", done.checks);
+    assert!(
+        done.branch.starts_with("shim/var-to-let-const-"),
+        "{}",
+        done.branch
+    );
+    let names: Vec<&str> = done
+        .checks
+        .iter()
+        .map(|check| check.name.as_str())
+        .collect();
+    assert_eq!(
+        names,
+        ["parse", "exports", "bytes", "lint", "types", "tests"]
+    );
+    assert!(
+        done.checks.iter().all(|check| check.passed),
+        "{:?}",
+        done.checks
+    );
     let tests = done.checks.last().unwrap();
-    assert!(tests.skipped.is_empty() && tests.after.contains("1 tests passed"), "{tests:?}");
+    assert!(
+        tests.skipped.is_empty() && tests.after.contains("1 tests passed"),
+        "{tests:?}"
+    );
     assert_eq!(fixture.checks.lock().unwrap().len(), 6);
-    assert_eq!(fixture.git(&["show", &format!("{}:lib/a.js", done.branch)]), CHANGED);
-    assert_eq!(fixture.git(&["diff", "--name-only", "main", &done.branch]), "lib/a.js\n");
+    assert_eq!(
+        fixture.git(&["show", &format!("{}:lib/a.js", done.branch)]),
+        CHANGED
+    );
+    assert_eq!(
+        fixture.git(&["diff", "--name-only", "main", &done.branch]),
+        "lib/a.js\n"
+    );
     assert_eq!(fixture.tree(), before);
     fixture.nothing_is_left();
 
     let project = fixture.project(true).await;
-    let reverted = fixture.evolver.revert(&project, &done.evolution_id, ("", "not now"), &fixture.cancel).await.unwrap();
-    assert_eq!((reverted.state(), reverted.commit.as_str()), (EvolutionState::Reverted, ""));
+    let reverted = fixture
+        .evolver
+        .revert(
+            &project,
+            &done.evolution_id,
+            ("", "not now"),
+            &fixture.cancel,
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        (reverted.state(), reverted.commit.as_str()),
+        (EvolutionState::Reverted, "")
+    );
     assert_eq!(fixture.branches(), ["main"]);
-    let again = fixture.evolver.revert(&project, &done.evolution_id, ("", ""), &fixture.cancel).await;
-    assert!(matches!(again, Err(EvolutionError::WrongState { .. })), "{again:?}");
+    let again = fixture
+        .evolver
+        .revert(&project, &done.evolution_id, ("", ""), &fixture.cancel)
+        .await;
+    assert!(
+        matches!(again, Err(EvolutionError::WrongState { .. })),
+        "{again:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_breaks_a_test_is_discarded() {
     let test = "const test = require('node:test');\nconst fs = require('fs');\ntest('text', () => require('assert').match(fs.readFileSync(__dirname + '/../lib/a.js', 'utf8'), /var a/));\n";
-    let fixture = Fixture::new(&[("package.json", MANIFEST), ("lib/a.js", SOURCE), ("test/a.test.js", test)]);
+    let fixture = Fixture::new(&[
+        ("package.json", MANIFEST),
+        ("lib/a.js", SOURCE),
+        ("test/a.test.js", test),
+    ]);
     let before = fixture.tree();
     let evolution = fixture.proposed("var-to-let-const").await;
     let done = fixture.approve(&evolution, true).await.unwrap();
     assert_eq!(done.state(), EvolutionState::Discarded);
-    assert!(done.reason.starts_with("tests: ") && done.commit.is_empty(), "{}", done.reason);
+    assert!(
+        done.reason.starts_with("tests: ") && done.commit.is_empty(),
+        "{}",
+        done.reason
+    );
     assert_eq!(fixture.branches(), ["main"]);
     assert_eq!(fixture.tree(), before);
     fixture.nothing_is_left();
@@ -235,12 +341,21 @@ async fn without_trust_no_test_runs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tests_that_prove_nothing_end_the_approval_and_leave_the_proposal() {
     for endless in ["setInterval(() => {}, 1000);", "process.exit(0);"] {
-        let test = format!("const test = require('node:test');\ntest('x', async () => {{ {endless} await new Promise(() => {{}}); }});\n");
-        let mut fixture = Fixture::new(&[("package.json", MANIFEST), ("lib/a.js", SOURCE), ("test/a.test.js", &test)]);
+        let test = format!(
+            "const test = require('node:test');\ntest('x', async () => {{ {endless} await new Promise(() => {{}}); }});\n"
+        );
+        let mut fixture = Fixture::new(&[
+            ("package.json", MANIFEST),
+            ("lib/a.js", SOURCE),
+            ("test/a.test.js", &test),
+        ]);
         fixture.evolver.limits.tests = Duration::from_secs(5);
         let evolution = fixture.proposed("var-to-let-const").await;
         let done = fixture.approve(&evolution, true).await;
-        let is_refused = matches!(&done, Err(EvolutionError::TestsUnusable(_))) || done.as_ref().is_ok_and(|done| done.state() != EvolutionState::Committed);
+        let is_refused = matches!(&done, Err(EvolutionError::TestsUnusable(_)))
+            || done
+                .as_ref()
+                .is_ok_and(|done| done.state() != EvolutionState::Committed);
         assert!(is_refused, "{endless}: {done:?}");
         assert_eq!(fixture.branches(), ["main"]);
         fixture.nothing_is_left();
@@ -250,17 +365,32 @@ async fn tests_that_prove_nothing_end_the_approval_and_leave_the_proposal() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_committed_is_left_out_by_name() {
     let fixture = Fixture::usual();
-    fixture.commit(&[("lib/b.js", "exports.b = function () { var x = 1; return x; };\n")]);
+    fixture.commit(&[(
+        "lib/b.js",
+        "exports.b = function () { var x = 1; return x; };\n",
+    )]);
     fixture.write("lib/a.js", &SOURCE.replace("= 1", "= 7"));
     fixture.write("lib/new/c.js", "exports.c = 1;\n");
     let made = fixture.propose(&["var-to-let-const"]).await.unwrap();
-    let unread: BTreeMap<_, _> = made.summary.unread_files.iter().map(|file| (file.path.as_str(), file.reason.as_str())).collect();
-    assert!(unread["lib/a.js"].contains("differs from what is committed"), "{unread:?}");
+    let unread: BTreeMap<_, _> = made
+        .summary
+        .unread_files
+        .iter()
+        .map(|file| (file.path.as_str(), file.reason.as_str()))
+        .collect();
+    assert!(
+        unread["lib/a.js"].contains("differs from what is committed"),
+        "{unread:?}"
+    );
     assert!(unread.contains_key("lib/new/c.js"), "{unread:?}");
     assert_eq!(made.evolutions[0].files.len(), 1);
     let done = fixture.approve(&made.evolutions[0], true).await.unwrap();
     assert_eq!(done.state(), EvolutionState::Committed, "{}", done.reason);
-    assert!(std::fs::read_to_string(fixture.root.join("lib/a.js")).unwrap().contains("= 7"));
+    assert!(
+        std::fs::read_to_string(fixture.root.join("lib/a.js"))
+            .unwrap()
+            .contains("= 7")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -277,13 +407,27 @@ async fn a_file_that_was_committed_anew_makes_a_proposal_outdated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn some_files_of_a_proposal_can_be_approved() {
     let fixture = Fixture::usual();
-    fixture.commit(&[("lib/b.js", "exports.b = function () { var x = 1; return x; };\n")]);
+    fixture.commit(&[(
+        "lib/b.js",
+        "exports.b = function () { var x = 1; return x; };\n",
+    )]);
     let evolution = fixture.proposed("var-to-let-const").await;
-    let unknown = fixture.approve_some(&evolution, &["lib/none.js"], true).await;
-    assert!(matches!(unknown, Err(EvolutionError::PathUnknown(_))), "{unknown:?}");
-    let done = fixture.approve_some(&evolution, &["lib/b.js"], true).await.unwrap();
+    let unknown = fixture
+        .approve_some(&evolution, &["lib/none.js"], true)
+        .await;
+    assert!(
+        matches!(unknown, Err(EvolutionError::PathUnknown(_))),
+        "{unknown:?}"
+    );
+    let done = fixture
+        .approve_some(&evolution, &["lib/b.js"], true)
+        .await
+        .unwrap();
     assert_eq!(done.files.len(), 1);
-    assert_eq!(fixture.git(&["diff", "--name-only", "main", &done.branch]), "lib/b.js\n");
+    assert_eq!(
+        fixture.git(&["diff", "--name-only", "main", &done.branch]),
+        "lib/b.js\n"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -293,16 +437,31 @@ async fn a_merged_evolution_is_undone_by_a_commit_of_its_own() {
     let done = fixture.approve(&evolution, false).await.unwrap();
     fixture.git(&["merge", "-q", "--ff-only", &done.branch]);
     let project = fixture.project(false).await;
-    let reverted = fixture.evolver.revert(&project, &done.evolution_id, ("", ""), &fixture.cancel).await.unwrap();
-    assert!(reverted.branch.starts_with("shim/revert-"), "{}", reverted.branch);
-    assert_eq!(fixture.git(&["show", &format!("{}:lib/a.js", reverted.commit)]), SOURCE);
+    let reverted = fixture
+        .evolver
+        .revert(&project, &done.evolution_id, ("", ""), &fixture.cancel)
+        .await
+        .unwrap();
+    assert!(
+        reverted.branch.starts_with("shim/revert-"),
+        "{}",
+        reverted.branch
+    );
+    assert_eq!(
+        fixture.git(&["show", &format!("{}:lib/a.js", reverted.commit)]),
+        SOURCE
+    );
     fixture.nothing_is_left();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_part_of_a_repository_on_a_detached_head_is_worked_on_as_well() {
     let mut fixture = Fixture::new(&[("README", "x")]);
-    fixture.commit(&[("packages/p/package.json", MANIFEST), ("packages/p/a.js", SOURCE), ("packages/p/test/a.test.js", &TEST.replace("lib/a", "a"))]);
+    fixture.commit(&[
+        ("packages/p/package.json", MANIFEST),
+        ("packages/p/a.js", SOURCE),
+        ("packages/p/test/a.test.js", &TEST.replace("lib/a", "a")),
+    ]);
     fixture.git(&["checkout", "-q", "--detach"]);
     let top = fixture.root.clone();
     fixture.root = top.join("packages/p");
@@ -310,7 +469,10 @@ async fn a_part_of_a_repository_on_a_detached_head_is_worked_on_as_well() {
     assert_eq!(evolution.files[0].path, "a.js");
     let done = fixture.approve(&evolution, true).await.unwrap();
     assert_eq!(done.state(), EvolutionState::Committed, "{}", done.reason);
-    assert_eq!(fixture.git(&["show", &format!("{}:packages/p/a.js", done.branch)]), CHANGED);
+    assert_eq!(
+        fixture.git(&["show", &format!("{}:packages/p/a.js", done.branch)]),
+        CHANGED
+    );
     fixture.root = top;
     fixture.nothing_is_left();
 }
@@ -320,12 +482,21 @@ async fn without_a_commit_there_is_a_remedy() {
     let fixture = Fixture::usual();
     std::fs::remove_dir_all(fixture.root.join(".git")).unwrap();
     let none = fixture.propose(&[]).await;
-    assert!(matches!(none, Err(EvolutionError::NoRepository { .. })), "{none:?}");
+    assert!(
+        matches!(none, Err(EvolutionError::NoRepository { .. })),
+        "{none:?}"
+    );
     fixture.git(&["init", "-q"]);
     let unborn = fixture.propose(&[]).await;
-    assert!(matches!(unborn, Err(EvolutionError::NoRepository { .. })), "{unborn:?}");
+    assert!(
+        matches!(unborn, Err(EvolutionError::NoRepository { .. })),
+        "{unborn:?}"
+    );
     let unknown = fixture.propose(&["no-such"]).await;
-    assert!(matches!(unknown, Err(EvolutionError::TransformUnknown(_))), "{unknown:?}");
+    assert!(
+        matches!(unknown, Err(EvolutionError::TransformUnknown(_))),
+        "{unknown:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -334,13 +505,31 @@ async fn a_crash_at_any_moment_is_ended_at_the_next_start() {
     let before = fixture.tree();
     // Killed while the worktree was made: the entry in the repository has no place yet.
     let evolution = fixture.proposed("var-to-let-const").await;
-    fixture.move_state(&evolution, EvolutionState::Proposed, EvolutionState::Applying).await;
+    fixture
+        .move_state(
+            &evolution,
+            EvolutionState::Proposed,
+            EvolutionState::Applying,
+        )
+        .await;
     let name = format!("shim-{}", evolution.evolution_id);
     let folder = fixture.host.path("worktrees").join(&name);
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.with_extension("repository"), fixture.root.join(".git").as_os_str().as_encoded_bytes()).unwrap();
+    std::fs::write(
+        folder.with_extension("repository"),
+        fixture.root.join(".git").as_os_str().as_encoded_bytes(),
+    )
+    .unwrap();
     std::fs::create_dir_all(fixture.root.join(".git/worktrees").join(&name)).unwrap();
-    std::fs::write(fixture.root.join(".git/worktrees").join(&name).join("locked"), "initializing").unwrap();
+    std::fs::write(
+        fixture
+            .root
+            .join(".git/worktrees")
+            .join(&name)
+            .join("locked"),
+        "initializing",
+    )
+    .unwrap();
     std::fs::create_dir_all(fixture.root.join(".git/refs/heads/shim")).unwrap();
     std::fs::write(fixture.root.join(".git/refs/heads/shim/x.lock"), "").unwrap();
     fixture.evolver.recover().await.unwrap();
@@ -350,10 +539,21 @@ async fn a_crash_at_any_moment_is_ended_at_the_next_start() {
 
     // Killed after the branch was made and before that was noted.
     let done = fixture.approve(&evolution, false).await.unwrap();
-    fixture.move_state(&done, EvolutionState::Committed, EvolutionState::Applying).await;
+    fixture
+        .move_state(&done, EvolutionState::Committed, EvolutionState::Applying)
+        .await;
     fixture.evolver.recover().await.unwrap();
-    let found = fixture.evolver.store.evolution(&done.evolution_id).await.unwrap().evolution;
-    assert_eq!((found.state(), found.branch, found.commit), (EvolutionState::Committed, done.branch, done.commit));
+    let found = fixture
+        .evolver
+        .store
+        .evolution(&done.evolution_id)
+        .await
+        .unwrap()
+        .evolution;
+    assert_eq!(
+        (found.state(), found.branch, found.commit),
+        (EvolutionState::Committed, done.branch, done.commit)
+    );
     assert_eq!(fixture.tree(), before);
 }
 
@@ -369,7 +569,12 @@ async fn a_cancelled_approval_leaves_the_proposal_and_nothing_else() {
     fixture.nothing_is_left();
 }
 
-async fn custom(fixture: &Fixture, name: &str, code: &str, is_trusted: bool) -> Result<Proposals, EvolutionError> {
+async fn custom(
+    fixture: &Fixture,
+    name: &str,
+    code: &str,
+    is_trusted: bool,
+) -> Result<Proposals, EvolutionError> {
     let path = fixture.host.path(name);
     std::fs::write(&path, code).unwrap();
     let options = EvolveOptions {
@@ -381,7 +586,10 @@ async fn custom(fixture: &Fixture, name: &str, code: &str, is_trusted: bool) -> 
         ..EvolveOptions::default()
     };
     let project = fixture.project(is_trusted).await;
-    fixture.evolver.propose(&project, &options, &ProgressSink::none(), &fixture.cancel).await
+    fixture
+        .evolver
+        .propose(&project, &options, &ProgressSink::none(), &fixture.cancel)
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -393,26 +601,46 @@ async fn a_transform_of_the_user_keeps_the_bytes_beside_its_change() {
     let made = custom(&fixture, "t.js", code, true).await.unwrap();
     let done = fixture.approve(&made.evolutions[0], true).await.unwrap();
     assert_eq!(done.state(), EvolutionState::Committed, "{}", done.reason);
-    assert_eq!(fixture.git(&["show", &format!("{}:lib/a.js", done.branch)]), CHANGED);
+    assert_eq!(
+        fixture.git(&["show", &format!("{}:lib/a.js", done.branch)]),
+        CHANGED
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transform_of_the_user_that_goes_wrong_is_told_and_changes_nothing() {
     let fixture = Fixture::usual();
     for (code, reason) in [
-        ("module.exports = () => { throw new Error('not this one'); };", "not this one"),
-        ("module.exports = (file) => file.source.replace('exports.f', 'exports.g');", "f is gone, g is new"),
-        ("module.exports = (file) => file.source + ' ) (';", "does not parse"),
+        (
+            "module.exports = () => { throw new Error('not this one'); };",
+            "not this one",
+        ),
+        (
+            "module.exports = (file) => file.source.replace('exports.f', 'exports.g');",
+            "f is gone, g is new",
+        ),
+        (
+            "module.exports = (file) => file.source + ' ) (';",
+            "does not parse",
+        ),
         ("module.exports = () => process.exit(0);", "process.exit"),
     ] {
         let made = custom(&fixture, "t.js", code, true).await.unwrap();
         assert!(made.evolutions.is_empty(), "{code}");
-        let told = made.summary.unread_files.iter().find(|file| file.path == "lib/a.js").unwrap();
+        let told = made
+            .summary
+            .unread_files
+            .iter()
+            .find(|file| file.path == "lib/a.js")
+            .unwrap();
         assert!(told.reason.contains(reason), "{code}: {}", told.reason);
     }
     for code in ["module.exports = 1;", "this is no program"] {
         let refused = custom(&fixture, "t.js", code, true).await;
-        assert!(matches!(refused, Err(EvolutionError::CustomTransform { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(EvolutionError::CustomTransform { .. })),
+            "{refused:?}"
+        );
     }
     fixture.nothing_is_left();
 }

@@ -32,7 +32,14 @@ impl Evolver {
             return Ok(Err("the project has no tsconfig.json".to_owned()));
         }
         let tools = self.host.tools_dir(progress, cancel).await?;
-        let args = [tools.join(COMPILER).display().to_string(), "--noEmit".to_owned(), "--pretty".to_owned(), "false".to_owned(), "-p".to_owned(), config.display().to_string()];
+        let args = [
+            tools.join(COMPILER).display().to_string(),
+            "--noEmit".to_owned(),
+            "--pretty".to_owned(),
+            "false".to_owned(),
+            "-p".to_owned(),
+            config.display().to_string(),
+        ];
         let launch = Launch {
             file: self.host.node().await?,
             args: args.into(),
@@ -50,9 +57,19 @@ impl Evolver {
         };
         let found = parse_tsc(&finished.stdout);
         match finished.end {
-            ExitCause::Exited(status) if status.success() == found.is_empty() && status.code().is_some() => Ok(Ok(found)),
-            ExitCause::TimedOut => Ok(Err(format!("the compiler took longer than {:?}", self.limits.tool))),
-            _ => Ok(Err(format!("the compiler ended without an answer: {}", shim_exec::first_line(&finished.stderr, 200)))),
+            ExitCause::Exited(status)
+                if status.success() == found.is_empty() && status.code().is_some() =>
+            {
+                Ok(Ok(found))
+            }
+            ExitCause::TimedOut => Ok(Err(format!(
+                "the compiler took longer than {:?}",
+                self.limits.tool
+            ))),
+            _ => Ok(Err(format!(
+                "the compiler ended without an answer: {}",
+                shim_exec::first_line(&finished.stderr, 200)
+            ))),
         }
     }
 }

@@ -43,7 +43,11 @@ impl Worktree {
         };
         let failed = |why: std::io::Error| EvolutionError::of_io(&worktree.folder, &why);
         shim_runtime::stack::make_private_dir(&evolver.worktrees).map_err(failed)?;
-        std::fs::write(&worktree.note, repository.common_dir.as_os_str().as_encoded_bytes()).map_err(failed)?;
+        std::fs::write(
+            &worktree.note,
+            repository.common_dir.as_os_str().as_encoded_bytes(),
+        )
+        .map_err(failed)?;
         let path = worktree.folder.display().to_string();
         let args = ["worktree", "add", "--quiet", "--detach", &path, commit];
         git(&evolver.runs, &repository.work_tree, &args, cancel).await?;
@@ -72,12 +76,16 @@ fn remove(folder: &Path, common_dir: &Path) {
     {
         tracing::warn!(%why, folder = %folder.display(), "a worktree is removed at the next start");
     }
-    let entries = std::fs::read_dir(common_dir.join("worktrees")).into_iter().flatten().flatten();
+    let entries = std::fs::read_dir(common_dir.join("worktrees"))
+        .into_iter()
+        .flatten()
+        .flatten();
     for entry in entries {
         let place = std::fs::read_to_string(entry.path().join("gitdir")).unwrap_or_default();
         let is_it = Path::new(place.trim()).starts_with(folder);
         // git makes the file that names the place last: an entry of this very name without it is of an interrupted start.
-        let is_begun = place.is_empty() && Some(entry.file_name().as_os_str()) == folder.file_name();
+        let is_begun =
+            place.is_empty() && Some(entry.file_name().as_os_str()) == folder.file_name();
         if is_it || is_begun {
             let _ = std::fs::remove_dir_all(entry.path());
         }
@@ -112,7 +120,10 @@ pub(super) fn sweep(worktrees: &Path) {
 fn remove_locks(folder: &Path) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
-        if path.extension().is_some_and(|extension| extension == "lock") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "lock")
+        {
             let _ = std::fs::remove_file(path);
         }
     }

@@ -14,7 +14,10 @@ pub(crate) fn parse_tsc(printed: &str) -> Diagnostics {
             continue;
         };
         let file = line[..at].split('(').next().unwrap_or_default();
-        let key = (file.trim_end_matches([':', ' ']).to_owned(), line[at..].to_owned());
+        let key = (
+            file.trim_end_matches([':', ' ']).to_owned(),
+            line[at..].to_owned(),
+        );
         *found.entry(key).or_default() += 1;
     }
     found
@@ -22,7 +25,9 @@ pub(crate) fn parse_tsc(printed: &str) -> Diagnostics {
 
 /// Errors that are there more often than before, one line each.
 pub(crate) fn new_diagnostics(before: &Diagnostics, after: &Diagnostics) -> Vec<String> {
-    let is_new = |(key, count): &(&(String, String), &usize)| **count > before.get(*key).copied().unwrap_or(0);
+    let is_new = |(key, count): &(&(String, String), &usize)| {
+        **count > before.get(*key).copied().unwrap_or(0)
+    };
     let line = |((file, text), _): (&(String, String), &usize)| format!("{file}: {text}");
     after.iter().filter(is_new).map(line).collect()
 }
@@ -52,7 +57,10 @@ pub(crate) fn compare_tests(before: &TestFigures, after: &TestFigures) -> Result
         return Err(format!("{broken} failed, which passed before"));
     }
     if after.passed < before.passed {
-        return Err(format!("{} tests passed before, and {} do now", before.passed, after.passed));
+        return Err(format!(
+            "{} tests passed before, and {} do now",
+            before.passed, after.passed
+        ));
     }
     Ok(())
 }
@@ -63,12 +71,18 @@ mod tests {
 
     #[test]
     fn errors_are_compared_without_their_lines() {
-        let before = parse_tsc("a.ts(2,26): error TS2339: no foo.\n  detail\nb.ts(1,1): error TS1: x\n");
+        let before =
+            parse_tsc("a.ts(2,26): error TS2339: no foo.\n  detail\nb.ts(1,1): error TS1: x\n");
         assert_eq!(before.len(), 2);
         let moved = parse_tsc("a.ts(9,1): error TS2339: no foo.\n");
         assert!(new_diagnostics(&before, &moved).is_empty());
-        let more = parse_tsc("a.ts(2,26): error TS2339: no foo.\na.ts(3,1): error TS2339: no foo.\nerror TS5083: no file\n");
-        assert_eq!(new_diagnostics(&before, &more), [": error TS5083: no file", "a.ts: error TS2339: no foo."]);
+        let more = parse_tsc(
+            "a.ts(2,26): error TS2339: no foo.\na.ts(3,1): error TS2339: no foo.\nerror TS5083: no file\n",
+        );
+        assert_eq!(
+            new_diagnostics(&before, &more),
+            [": error TS5083: no file", "a.ts: error TS2339: no foo."]
+        );
     }
 
     fn figures(is_passed: bool, passed: usize, failed: &[&str]) -> TestFigures {

@@ -58,7 +58,9 @@ fn add_hunk(diff: &mut UnifiedDiff, group: &[DiffOp], old: &[&str], new: &[&str]
     diff.text.push_str(&header);
     for op in group {
         if op.tag() == DiffTag::Equal {
-            old[op.old_range()].iter().for_each(|line| add_line(diff, ' ', line));
+            old[op.old_range()]
+                .iter()
+                .for_each(|line| add_line(diff, ' ', line));
             continue;
         }
         for line in &old[op.old_range()] {
@@ -74,7 +76,11 @@ fn add_hunk(diff: &mut UnifiedDiff, group: &[DiffOp], old: &[&str], new: &[&str]
 
 /// A range of lines as a hunk names it; of an empty one, the line before it.
 fn place(range: &std::ops::Range<usize>) -> String {
-    let first = if range.is_empty() { range.start } else { range.start + 1 };
+    let first = if range.is_empty() {
+        range.start
+    } else {
+        range.start + 1
+    };
     format!("{first},{}", range.len())
 }
 
@@ -98,13 +104,18 @@ pub(crate) fn patched(before: &str, diff: &str) -> Result<String, PatchError> {
     let mut made = String::with_capacity(before.len());
     let mut at = 0;
     for (index, line) in lines.iter().enumerate() {
-        let wrong = |why| PatchError { line: index + 1, why };
+        let wrong = |why| PatchError {
+            line: index + 1,
+            why,
+        };
         let content = without_end(line, lines.get(index + 1).copied());
         match line.as_bytes().first() {
             _ if index < 2 || line.starts_with(NO_LINE_END) => {}
             Some(b'@') => {
                 let start = start_of(line).ok_or(wrong("it names no lines"))?;
-                let kept = old.get(at..start).ok_or(wrong("its lines are not in the file"))?;
+                let kept = old
+                    .get(at..start)
+                    .ok_or(wrong("its lines are not in the file"))?;
                 kept.iter().for_each(|line| made.push_str(line));
                 at = start;
             }
@@ -121,7 +132,9 @@ pub(crate) fn patched(before: &str, diff: &str) -> Result<String, PatchError> {
             _ => return Err(wrong("it is no line of a diff")),
         }
     }
-    old[at.min(old.len())..].iter().for_each(|line| made.push_str(line));
+    old[at.min(old.len())..]
+        .iter()
+        .for_each(|line| made.push_str(line));
     Ok(made)
 }
 
@@ -129,7 +142,11 @@ pub(crate) fn patched(before: &str, diff: &str) -> Result<String, PatchError> {
 fn without_end<'a>(line: &'a str, next: Option<&str>) -> &'a str {
     let content = line.get(1..).unwrap_or_default();
     let has_end = !next.is_some_and(|next| next.starts_with(NO_LINE_END));
-    if has_end { content } else { content.strip_suffix('\n').unwrap_or(content) }
+    if has_end {
+        content
+    } else {
+        content.strip_suffix('\n').unwrap_or(content)
+    }
 }
 
 /// The index of the first old line of a hunk.
@@ -137,7 +154,11 @@ fn start_of(header: &str) -> Option<usize> {
     let old = header.strip_prefix("@@ -")?.split(' ').next()?;
     let (first, count) = old.split_once(',')?;
     let (first, count): (usize, usize) = (first.parse().ok()?, count.parse().ok()?);
-    if count == 0 { Some(first) } else { first.checked_sub(1) }
+    if count == 0 {
+        Some(first)
+    } else {
+        first.checked_sub(1)
+    }
 }
 
 #[cfg(test)]
@@ -159,7 +180,10 @@ mod tests {
     #[test]
     fn a_missing_last_line_end_is_told() {
         let diff = unified("a.js", Some("a\nb"), "a\nc");
-        assert!(diff.text.ends_with("-b\n\\ No newline at end of file\n+c\n\\ No newline at end of file\n"));
+        assert!(
+            diff.text
+                .ends_with("-b\n\\ No newline at end of file\n+c\n\\ No newline at end of file\n")
+        );
         assert_eq!(patched("a\nb", &diff.text).unwrap(), "a\nc");
     }
 
@@ -173,12 +197,29 @@ mod tests {
     }
 
     fn text() -> impl Strategy<Value = String> {
-        let line = prop::sample::select(vec!["a", "b", "+x", "-y", "\u{feff}z", "", "@@ -1,1 +1,1 @@", "\\ No", "w\r"]);
+        let line = prop::sample::select(vec![
+            "a",
+            "b",
+            "+x",
+            "-y",
+            "\u{feff}z",
+            "",
+            "@@ -1,1 +1,1 @@",
+            "\\ No",
+            "w\r",
+        ]);
         let end = prop::sample::select(vec!["\n", "\n", "\r\n"]);
         let lines = prop::collection::vec((line, end), 0..30);
         (lines, any::<bool>()).prop_map(|(lines, has_end)| {
-            let text: String = lines.iter().map(|(line, end)| format!("{line}{end}")).collect();
-            if has_end { text } else { text.trim_end_matches('\n').to_owned() }
+            let text: String = lines
+                .iter()
+                .map(|(line, end)| format!("{line}{end}"))
+                .collect();
+            if has_end {
+                text
+            } else {
+                text.trim_end_matches('\n').to_owned()
+            }
         })
     }
 
