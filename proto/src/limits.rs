@@ -160,6 +160,8 @@ pub mod coordination {
 
 /// Jobs, tasks and what a worker reports of them.
 pub mod task {
+    use std::ops::RangeInclusive;
+
     use super::{DAY, Duration, HOUR};
 
     /// Subtasks of a job.
@@ -240,6 +242,9 @@ pub mod task {
     pub const MAX_QUEUE_NAME_BYTES: usize = 200;
     /// Jobs that have not ended.
     pub const MAX_JOBS: usize = 1_000_000;
+    /// How long ago jobs ended that are forgotten on demand.
+    pub const PRUNE_OLDER_THAN: RangeInclusive<Duration> =
+        Duration::ZERO..=DAY.saturating_mul(3_650);
     /// Queues in use, one for each different set of requirements of tasks that have not ended.
     pub const MAX_QUEUES: usize = 512;
     /// Queues in use that one caller opened.
@@ -280,6 +285,8 @@ pub mod worker {
 
 /// Analyses, evolutions and generated tests.
 pub mod evolution {
+    /// The kinds of tasks that the evolution service does.
+    pub const TASK_KINDS: [&str; 3] = ["analyze", "evolve", "generate_tests"];
     /// Files and folders that a call is limited to.
     pub const MAX_INCLUDE: usize = 1_000;
     /// Transforms that one call names.
@@ -302,9 +309,9 @@ pub mod evolution {
     pub const DEFAULT_FUNCTIONS: u32 = 20;
     /// Functions that get tests.
     pub const MAX_FUNCTIONS: u32 = 200;
-    /// The shortest beginning of an id that names an evolution.
-    pub const MIN_ID_BYTES: usize = 4;
-    /// An id, or the beginning of one.
+    /// The shortest part of an id that names an evolution.
+    pub const MIN_ID_BYTES: usize = 6;
+    /// An id, or the beginning or end of one.
     pub const MAX_ID_BYTES: usize = 36;
     /// Evolutions that are kept: the oldest that are decided make room.
     pub const MAX_EVOLUTIONS: u32 = 5_000;

@@ -86,6 +86,8 @@ reasons! {
     NODE_MISSING,
     /// FAILED_PRECONDITION: the project's own code would have to run, and nobody allowed that.
     PROJECT_NOT_TRUSTED,
+    /// FAILED_PRECONDITION: the project's own code would have to run, and somebody decided against it.
+    PROJECT_DISTRUSTED,
     /// FAILED_PRECONDITION: the project has no git repository, or none with a commit.
     NO_REPOSITORY,
     /// FAILED_PRECONDITION: the evolution is in another state than the call is for.
@@ -153,6 +155,8 @@ reasons! {
     INTERNAL,
     /// INTERNAL: the call ended in a panic; other calls are not affected.
     PANIC,
+    /// FAILED_PRECONDITION: the project's tests cannot be run: their runner is missing, or is none that is known.
+    TESTS_UNAVAILABLE,
     /// INTERNAL: a tool of the evolution service failed.
     TOOL_FAILED,
     /// DEADLINE_EXCEEDED: a tool of the evolution service took longer than it may.

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use shim_proto::checkpoint::v1 as checkpoint;
 use shim_proto::coordination::v1 as coordination;
+use shim_proto::evolution::v1 as evolution;
 use shim_proto::worker::v1 as worker;
 use shim_render::text;
 use shim_runtime::{free_form, json_text};
@@ -45,7 +46,7 @@ named! {
     coordination, "shim.coordination.v1":
     AckMessagesResponse, AcquireFilesResponse, AggregateResultsResponse, ApproveTaskResponse, CancelTaskResponse, DeleteStateResponse,
     GetLockResponse, GetStateResponse, GetTaskResponse, GetWorkerResponse, ListFilesResponse, ListLocksResponse,
-    ListStateResponse, ListTasksResponse, ListWorkersResponse, PatchStateResponse, PauseQueuesResponse,
+    ListStateResponse, ListTasksResponse, ListWorkersResponse, PatchStateResponse, PauseQueuesResponse, PruneTasksResponse,
     PutStateResponse,
     QueueHealthResponse, ReceiveMessagesResponse, ReleaseFilesResponse, ReleaseLockResponse, ResumeQueuesResponse,
     RetryTaskResponse,
@@ -56,6 +57,13 @@ named! {
 named! {
     worker, "shim.worker.v1":
     DrainWorkerResponse, GetWorkerHealthResponse, StartWorkerResponse, StopWorkerResponse,
+}
+
+named! {
+    evolution, "shim.evolution.v1":
+    AnalysisReport, AnalyzeWorkflowResponse, ApproveEvolutionResponse, EvolveCodeResponse, Finding, GenerateTestsResponse,
+    GetEvolutionResponse, ListEvolutionsResponse, ListPatternsResponse, ListTransformsResponse, RevertEvolutionResponse,
+    TestGenerationReport, TrustProjectResponse,
 }
 
 impl Named for Struct {
@@ -70,6 +78,16 @@ pub(crate) fn write_line<M: Named>(out: &mut dyn Write, message: &M) -> Result<(
     let mut dynamic = DynamicMessage::new(descriptor::<M>()?);
     dynamic.transcode_from(message).map_err(contract_broken)?;
     Ok(write_value(out, &dynamic)?)
+}
+
+/// A message as a value, to be part of a document.
+///
+/// # Errors
+/// If this build's contract and messages differ.
+pub(crate) fn value<M: Named>(message: &M) -> Result<Value, CliError> {
+    let mut dynamic = DynamicMessage::new(descriptor::<M>()?);
+    dynamic.transcode_from(message).map_err(contract_broken)?;
+    serde_json::to_value(&dynamic).map_err(contract_broken)
 }
 
 /// Writes a value on one line.

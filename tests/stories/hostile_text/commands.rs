@@ -21,7 +21,7 @@ const MANY: usize = 12;
 
 /// Commands that serve, or that change the machine, and print nothing of what is stored. Their logs and answers are looked
 /// at elsewhere.
-const OTHERWISE: [&str; 13] = [
+const OTHERWISE: [&str; 16] = [
     "up",
     "down",
     "hold",
@@ -29,6 +29,10 @@ const OTHERWISE: [&str; 13] = [
     "checkpoint",
     "coordination",
     "worker",
+    "evolution",
+    // They need Node; what they print is held by snapshots with hostile names.
+    "analyze",
+    "generate-tests",
     "demo",
     "sessions restore-backup",
     "workers start",
@@ -160,6 +164,21 @@ fn arguments(command: &str, known: &Known, world: &World) -> Vec<Vec<String>> {
             }
             all
         }
+        "patterns" | "evolve list" | "evolve transforms" => {
+            let mut all = both(Vec::new());
+            if command != "evolve transforms" {
+                all.push(vec![hostile]);
+            }
+            all
+        }
+        "evolve show" | "evolve approve" | "evolve reject" | "evolve revert" => {
+            vec![plain(&["0123456789ab"]), vec![hostile]]
+        }
+        "trust" | "evolve trust" => {
+            let mut all = both(vec![world.temp.project().display().to_string()]);
+            all.push(vec![hostile]);
+            all
+        }
         "healthcheck" => vec![Vec::new(), plain(&["--service", &hostile])],
         "sessions verify" => vec![Vec::new(), vec![hostile]],
         "sessions show" | "sessions restore" | "sessions dismiss" => each(&known.sessions, &[]),
@@ -198,6 +217,7 @@ fn arguments(command: &str, known: &Known, world: &World) -> Vec<Vec<String>> {
             each(&known.jobs[..2.min(known.jobs.len())], &[])
         }
         "tasks pause" | "tasks resume" => vec![Vec::new(), vec![hostile]],
+        "tasks prune" => both(plain(&["--older-than", "9000h", "--dead-letters"])),
         "tasks submit" => vec![
             vec![hostile.clone()],
             plain(&["--kind", marker, "--file", &hostile, "g"]),

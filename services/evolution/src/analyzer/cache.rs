@@ -8,7 +8,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use prost::Message;
 use shim_proto::evolution::v1::{AnalysisReport, Finding, UnreadFile};
@@ -26,6 +26,8 @@ const MAX_FOLDER_BYTES: u64 = 256 << 20;
 /// A larger answer is not kept.
 const MAX_FILE_BYTES: u64 = 64 << 20;
 const MAX_PROJECTS: usize = 4;
+/// A file that is still being written is younger.
+const UNFINISHED: Duration = Duration::from_secs(3_600);
 /// Tokens of all projects in memory, of eight bytes each.
 const MAX_TOKENS: usize = 12_000_000;
 
@@ -174,12 +176,14 @@ impl Cache {
     /// Where the compiler keeps what makes its next run shorter.
     pub(super) fn build_info(&self, root: &Path, config: &str) -> std::io::Result<PathBuf> {
         make_private_dir(&self.folder)?;
-        let name = format!(
-            "{}-{}.tsbuildinfo",
-            name(root),
-            &blake3::hash(config.as_bytes()).to_hex()[..8]
-        );
-        Ok(self.folder.join(name))
+        let config = blake3::hash(config.as_bytes()).to_hex();
+        let path = self
+            .folder
+            .join(format!("{}-{}.tsbuildinfo", name(root), &config[..8]));
+        // The compiler keeps the mode of a file that is there.
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o600).open(&path)?;
+        Ok(path)
     }
 
     fn path(&self, root: &Path) -> PathBuf {
@@ -236,8 +240,13 @@ impl Cache {
         let mut files = Vec::new();
         for entry in std::fs::read_dir(&self.folder)? {
             let entry = entry?;
-            let meta = entry.metadata()?;
-            files.push((meta.modified()?, meta.len(), entry.path()));
+            let (meta, path) = (entry.metadata()?, entry.path());
+            let age = meta.modified()?.elapsed().unwrap_or_default();
+            if !is_kept(&path) && age > UNFINISHED {
+                std::fs::remove_file(path)?;
+                continue;
+            }
+            files.push((meta.modified()?, meta.len(), path));
         }
         files.sort();
         let mut total: u64 = files.iter().map(|(_, bytes, _)| bytes).sum();
@@ -250,6 +259,12 @@ impl Cache {
         }
         Ok(())
     }
+}
+
+/// Whether a file is whole; others were being written when their process ended.
+fn is_kept(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    matches!(extension, Some("analysis" | "tsbuildinfo"))
 }
 
 fn name(root: &Path) -> String {

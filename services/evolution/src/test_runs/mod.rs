@@ -15,11 +15,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shim_exec::{Artifacts, Groups};
+use shim_runtime::error_table;
 
 pub(crate) use crate::domain::testing::report::{TestCase, TestState};
 pub(crate) use crate::domain::testing::runner::RunnerKind;
 pub(crate) use crate::domain::testing::verdict::{Proof, TestRun, Verdict};
-pub(crate) use facts::Suite;
+pub(crate) use facts::{Suite, is_test_file};
 pub(crate) use sandbox::{Sandbox, link_packages, sweep};
 
 /// Why tests cannot be started or copied at all; what a started run says is its verdict.
@@ -35,6 +36,14 @@ pub(crate) enum TestRunError {
         runner: &'static str,
         /// The project.
         folder: String,
+    },
+    /// The tests are for a runner that nothing is written for.
+    #[error(
+        "tests: they are run by `{command}`, and are generated for vitest, jest, mocha and node:test"
+    )]
+    RunnerUnknown {
+        /// The script.
+        command: String,
     },
     /// A file cannot be read or written.
     #[error("tests: {what}: {why}")]
@@ -57,6 +66,18 @@ pub(crate) enum TestRunError {
     /// The caller went away.
     #[error("tests: cancelled")]
     Cancelled,
+}
+
+error_table! { TestRunError,
+    NodeMissing => FailedPrecondition NODE_MISSING,
+        "install Node.js 20 or newer so that `node` is on PATH; then restart the stack";
+    RunnerMissing => FailedPrecondition TESTS_UNAVAILABLE,
+        "install the project's packages (`npm ci` in its folder), then call again";
+    RunnerUnknown => FailedPrecondition TESTS_UNAVAILABLE,
+        "let the script `test` of package.json run one of those, then call again";
+    Io => Internal TOOL_FAILED, "look at the disk of the data folder and at the project's permissions, then call again";
+    TooLarge => ResourceExhausted QUOTA_EXCEEDED, "move what is no source out of the project, then call again";
+    Cancelled => Cancelled CANCELLED;
 }
 
 impl TestRunError {

@@ -83,10 +83,15 @@ impl Drop for Sandbox {
     }
 }
 
-/// Removes copies and reports below `folder` that no living process uses.
+/// Removes copies below `folder` that no living process uses, and the reports and caches of runs: call it before the first run.
 pub(crate) fn sweep(folder: &Path) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     for path in entries.map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name == "tmp" || name.starts_with("run-") {
+            let _ = std::fs::remove_dir_all(&path);
+            continue;
+        }
         if path.extension().is_none_or(|extension| extension != "lock") {
             continue;
         }

@@ -189,7 +189,10 @@ async function lintChunk(linter, files) {
 function suppressionsOf(linter) {
   const file = path.join(loaded.root, SUPPRESSIONS);
   if (!fs.existsSync(file)) return undefined;
-  const { SuppressionsService } = require(path.join(linter.folder, 'lib/services/suppressions-service.js'));
+  const module = path.join(linter.folder, 'lib/services/suppressions-service.js');
+  // The first versions of ESLint 9 do not know the file.
+  if (!fs.existsSync(module)) return undefined;
+  const { SuppressionsService } = require(module);
   const service = new SuppressionsService({ filePath: file, cwd: loaded.root });
   const known = JSON.parse(fs.readFileSync(file, 'utf8'));
   return (results) => service.applySuppressions(results, known);

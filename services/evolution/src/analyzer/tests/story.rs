@@ -1,5 +1,7 @@
 //! What an analysis tells of a project that has a bit of everything.
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 use shim_proto::evolution::v1::Severity;
 
@@ -157,6 +159,11 @@ async fn nothing_is_written_into_the_project() {
     let before = list();
     bench.analyze(true).await;
     assert_eq!(list(), before);
+    let kept = bench.tools.path("data/evolution/cache").read_dir().unwrap();
+    let modes: Vec<u32> = kept
+        .map(|entry| entry.unwrap().metadata().unwrap().permissions().mode() & 0o777)
+        .collect();
+    assert_eq!(modes, [0o600; 2], "an answer, and what the compiler keeps");
 }
 
 #[tokio::test]

@@ -1,8 +1,14 @@
 //! Decisions about tests: which runner a project has, what a run of it proves, which functions get tests, which tests stay.
 
+pub(crate) mod candidates;
+pub(crate) mod habits;
+pub(crate) mod observation;
+pub(crate) mod render;
 pub(crate) mod report;
 pub(crate) mod runner;
 pub(crate) mod script;
+pub(crate) mod selection;
+mod statements;
 pub(crate) mod tap;
 pub(crate) mod verdict;
 pub(crate) mod words;

@@ -58,7 +58,20 @@ fn known_runner(
 /// Scripts that a command runs: `npm run x`, `yarn x`, `npm-run-all a b`, `run-s 'test:*'`.
 fn called_scripts<'a>(words: &[Word], scripts: &'a [(String, String)]) -> Vec<&'a str> {
     let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
-    let names: Vec<&str> = match texts.as_slice() {
+    // Wrappers (`c8 --all npm run unit`) stand before it.
+    let callers = [
+        "npm",
+        "pnpm",
+        "yarn",
+        "bun",
+        "npm-run-all",
+        "npm-run-all2",
+        "run-s",
+        "run-p",
+    ];
+    let start = texts.iter().position(|text| callers.contains(text));
+    let texts = texts.get(start.unwrap_or(0)..).unwrap_or_default();
+    let names: Vec<&str> = match texts {
         [
             "npm" | "pnpm" | "yarn" | "bun",
             "run" | "run-script",

@@ -102,6 +102,14 @@ fn scripts_that_call_scripts_are_followed_and_circles_end() {
         ("test:b", "mocha"),
     ];
     assert_eq!(found(&pattern).0, RunnerKind::Mocha);
+    let wrapped = [
+        (
+            "test",
+            "c8 --all --include index.js --100 npm run unit && tsd",
+        ),
+        ("unit", "node --test"),
+    ];
+    assert_eq!(found(&wrapped).0, RunnerKind::NodeTest);
     let circle = [("test", "npm run a"), ("a", "npm run test")];
     assert_eq!(found(&circle).0, RunnerKind::Script);
 }

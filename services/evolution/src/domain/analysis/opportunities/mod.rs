@@ -77,6 +77,9 @@ pub(crate) fn rank(opportunities: &mut [Opportunity]) {
         let best = other.score.total_cmp(&one.score);
         best.then_with(|| place(one).cmp(&place(other)))
             .then_with(|| one.opportunity_id.cmp(&other.opportunity_id))
+            .then_with(|| other.impact.total_cmp(&one.impact))
+            .then_with(|| other.confidence.total_cmp(&one.confidence))
+            .then_with(|| one.effort.total_cmp(&other.effort))
     });
     let mut taken = BTreeSet::new();
     for opportunity in opportunities {

@@ -1,0 +1,208 @@
+//! The copy that a generation works in: its modules as they are, changed or with mutants, and files that its runner runs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::tools::FoundModule;
+use super::{Options, Tools};
+use crate::domain::testing::habits::Habits;
+use crate::domain::testing::render::quoted;
+use crate::domain::testing::runner::RunnerKind;
+use crate::error::EvolutionError;
+use crate::test_runs::{RunRequest, Sandbox, Suite, TestRun, TestRunError};
+
+const DRIVER: &str = include_str!("../../tools/tests/driver.cjs");
+const DRIVER_NAME: &str = "shim-driver.cjs";
+
+/// A copy of the project, and how its tests are run and written.
+pub(super) struct Bench<'a> {
+    pub(super) tools: Tools<'a>,
+    pub(super) sandbox: Sandbox,
+    pub(super) suite: Suite,
+    pub(super) habits: Habits,
+    pub(super) run_limit: Duration,
+    /// Whether Jest loads modules as the language defines them.
+    is_native_esm: bool,
+    originals: BTreeMap<String, String>,
+}
+
+impl<'a> Bench<'a> {
+    pub(super) fn new(
+        tools: Tools<'a>,
+        sandbox: Sandbox,
+        suite: Suite,
+        habits: Habits,
+        options: &Options,
+    ) -> Self {
+        let command = &suite.detected.command;
+        let has = |text: &str| text.contains("experimental-vm-modules");
+        let in_env = command.env.iter().any(|(_, value)| has(value));
+        let is_native_esm = in_env || command.node_options.iter().any(|word| has(&word.text));
+        Self {
+            tools,
+            sandbox,
+            suite,
+            habits,
+            run_limit: options.run_limit,
+            is_native_esm,
+            originals: BTreeMap::new(),
+        }
+    }
+
+    fn failed(what: &str) -> impl FnOnce(std::io::Error) -> EvolutionError {
+        let what = format!("{what} cannot be written or read in the copy");
+        move |why| {
+            TestRunError::Io {
+                what,
+                why: why.to_string(),
+            }
+            .into()
+        }
+    }
+
+    /// Gives a module another text; the one that it had is kept for [`Bench::restore`].
+    pub(super) fn change(&mut self, path: &str, text: &str) -> Result<(), EvolutionError> {
+        if let Ok(original) = std::fs::read_to_string(self.sandbox.root().join(path)) {
+            self.originals.entry(path.to_owned()).or_insert(original);
+        }
+        self.write(path, text)
+    }
+
+    /// Writes a file of the copy.
+    pub(super) fn write(&self, path: &str, text: &str) -> Result<(), EvolutionError> {
+        let file = self.sandbox.root().join(path);
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder).map_err(Self::failed(path))?;
+        }
+        std::fs::write(file, text).map_err(Self::failed(path))
+    }
+
+    /// The text of a module of the project.
+    pub(super) fn original(&self, path: &str) -> Option<String> {
+        let kept = self.originals.get(path).cloned();
+        kept.or_else(|| std::fs::read_to_string(self.sandbox.root().join(path)).ok())
+    }
+
+    /// Makes all changed modules what they were.
+    pub(super) fn restore(&mut self) -> Result<(), EvolutionError> {
+        for (path, text) in &self.originals {
+            std::fs::write(self.sandbox.root().join(path), text).map_err(Self::failed(path))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove(&self, path: &str) {
+        let _ = std::fs::remove_file(self.sandbox.root().join(path));
+    }
+
+    /// Whether the copy has a file.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.sandbox.root().join(path).exists()
+    }
+
+    /// Runs test files of the copy, or all of them.
+    pub(super) async fn run(
+        &self,
+        files: &[String],
+        env: Vec<(String, String)>,
+        limit: Duration,
+    ) -> Result<TestRun, EvolutionError> {
+        let request = RunRequest {
+            folder: self.sandbox.root(),
+            files,
+            limit,
+            env,
+            ends_at_report: !files.is_empty(),
+        };
+        Ok(self
+            .tools
+            .runs
+            .run(&self.suite, request, self.tools.cancel)
+            .await?)
+    }
+
+    /// Writes what the driver is to do with a module, and the test file that starts it.
+    pub(super) fn stage(
+        &mut self,
+        name: &str,
+        module: &FoundModule,
+        plan: &impl Serialize,
+    ) -> Result<String, EvolutionError> {
+        let folder = self.sandbox.beside().to_path_buf();
+        let text = serde_json::to_string(plan).unwrap_or_default();
+        let plan_path = folder.join(format!("{name}.plan.json"));
+        std::fs::write(plan_path, text).map_err(Self::failed("a plan"))?;
+        let path = self.habits.path_for(
+            &format!("{}/shim-{name}.js", parent(&module.path)),
+            |path| self.has(path),
+        );
+        let home = parent(&path).to_owned();
+        let driver = if home.is_empty() {
+            DRIVER_NAME.to_owned()
+        } else {
+            format!("{home}/{DRIVER_NAME}")
+        };
+        self.write(&driver, DRIVER)?;
+        let text = self.harness(name, &path, module, &folder.to_string_lossy());
+        self.write(&path, &text)?;
+        Ok(path)
+    }
+
+    fn harness(&self, name: &str, path: &str, module: &FoundModule, folder: &str) -> String {
+        let kind = self.habits.kind;
+        let specifier = quoted(&self.habits.specifier(path, &module.path));
+        let is_esm = match kind {
+            RunnerKind::Vitest => true,
+            RunnerKind::Jest => self.is_native_esm && self.habits.is_esm,
+            _ => self.habits.is_esm,
+        };
+        let body = format!("driver.run(subject, {}, {})", quoted(folder), quoted(name));
+        let runner = match (kind, is_esm) {
+            (RunnerKind::Vitest, _) => "import { test } from 'vitest';\n",
+            (RunnerKind::NodeTest, true) => "import { test } from 'node:test';\n",
+            (RunnerKind::NodeTest, false) => "const { test } = require('node:test');\n",
+            _ => "",
+        };
+        let loaded = if is_esm {
+            format!(
+                "import {{ createRequire }} from 'node:module';\nimport * as subject from {specifier};\nconst driver = createRequire(import.meta.url)('./{DRIVER_NAME}');\n"
+            )
+        } else {
+            format!(
+                "const subject = require({specifier});\nconst driver = require('./{DRIVER_NAME}');\n"
+            )
+        };
+        let test = match kind {
+            RunnerKind::Mocha => {
+                format!("it('shim', async function () {{ this.timeout(0); await {body}; }});\n")
+            }
+            RunnerKind::NodeTest => format!("test('shim', async () => {{ await {body}; }});\n"),
+            _ => format!("test('shim', async () => {{ await {body}; }}, 600000);\n"),
+        };
+        let is_typed = matches!(self.habits.extension.as_str(), "ts" | "mts" | "cts" | "tsx");
+        let unchecked = if is_typed { "// @ts-nocheck\n" } else { "" };
+        format!("{unchecked}{runner}{loaded}{test}")
+    }
+
+    /// The lines that a driver wrote so far.
+    pub(super) fn journal<T: DeserializeOwned>(&self, name: &str) -> Vec<T> {
+        let path = self.sandbox.beside().join(format!("{name}.journal"));
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        // The last line may be cut, where the process died.
+        text.lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    /// Forgets what a driver wrote.
+    pub(super) fn forget(&self, name: &str) {
+        let _ = std::fs::remove_file(self.sandbox.beside().join(format!("{name}.journal")));
+    }
+}
+
+fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}

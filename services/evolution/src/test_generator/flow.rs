@@ -1,0 +1,299 @@
+//! The steps of a generation, from the sources of a project to its proposal.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use shim_proto::evolution::v1::{
+    FunctionTests, Project as ProjectMessage, TestGenerationReport, UnreadFile,
+};
+
+use super::bench::Bench;
+use super::keep::{Dropped, ModuleTests, prove, repeat};
+use super::measure::{self, Measured, measure};
+use super::observe::{self, Look};
+use super::outcome::why;
+use super::proposal::proposal;
+use super::screen::{Screened, screen};
+use super::setting::{copy_of, habits_of, modules_of, suite_of};
+use super::subject::subject;
+use super::tools::{self, FoundModule, Instrumented};
+use super::{OnFunction, Options, Tools};
+use crate::domain::testing::candidates::{Candidate, candidates};
+use crate::domain::testing::selection::choose;
+use crate::error::EvolutionError;
+use crate::project::Project;
+use crate::tool_host::HostError;
+
+pub(super) async fn generate(
+    tools: Tools<'_>,
+    project: &Project,
+    options: &Options,
+    on_function: OnFunction<'_>,
+) -> Result<TestGenerationReport, EvolutionError> {
+    if !project.is_trusted() {
+        return Err(HostError::NotTrusted {
+            root: project.root().display().to_string(),
+        }
+        .into());
+    }
+    let suite = suite_of(project)?;
+    let sources = project.source_files(&options.include).await?;
+    let mut message = project.to_message();
+    sources.describe(&mut message);
+    let names = modules_of(project, &sources);
+    tools.progress.tell(
+        "files",
+        "looking for exported functions",
+        0,
+        names.len() as u64,
+    );
+    let mut found = tools::functions(tools, project, &names, options.seed).await?;
+    let mut unread = sources.unread;
+    unread.extend(
+        found
+            .iter()
+            .filter(|module| !module.fault.is_empty())
+            .map(|module| UnreadFile {
+                path: module.path.clone(),
+                tool: "typescript".to_owned(),
+                reason: module.fault.clone(),
+            }),
+    );
+    found.retain(|module| !module.functions.is_empty());
+    let instrumented = tools::instrument(tools, project, &found).await?;
+    let habits = habits_of(project, &suite, &found);
+    let sandbox = copy_of(tools, project).await?;
+    let mut generation = Generation {
+        bench: Bench::new(tools, sandbox, suite, habits, options),
+        by_path: instrumented
+            .iter()
+            .map(|it| (it.path.clone(), it.clone()))
+            .collect(),
+        instrumented,
+        options,
+        told: BTreeMap::new(),
+    };
+    let report = generation.run(found, message, on_function).await?;
+    Ok(TestGenerationReport {
+        unread_files: unread,
+        ..report
+    })
+}
+
+/// One generation, between its steps.
+pub(super) struct Generation<'a> {
+    pub(super) bench: Bench<'a>,
+    pub(super) instrumented: Vec<Instrumented>,
+    pub(super) by_path: BTreeMap<String, Instrumented>,
+    pub(super) options: &'a Options,
+    pub(super) told: BTreeMap<u32, FunctionTests>,
+}
+
+impl Generation<'_> {
+    async fn run(
+        &mut self,
+        found: Vec<FoundModule>,
+        project: ProjectMessage,
+        on_function: OnFunction<'_>,
+    ) -> Result<TestGenerationReport, EvolutionError> {
+        let progress = self.bench.tools.progress;
+        progress.tell("tests", "the project's own tests", 0, 0);
+        let before = measure(&mut self.bench, &self.instrumented, "hits-before").await?;
+        let (chosen, reached) = self.chosen(found, &before);
+        progress.tell("tests", "trying inputs", 0, 0);
+        let looks = observe::observe(&mut self.bench, &chosen).await?;
+        let tests = self.candidates(&chosen, &looks);
+        progress.tell(
+            "mutants",
+            format!("{} tests that may be kept", tests.len()),
+            0,
+            0,
+        );
+        let screened = screen(&mut self.bench, &chosen, &self.by_path, &tests).await?;
+        let own = measure::before(
+            &mut self.bench,
+            &chosen,
+            &self.by_path,
+            &reached,
+            before.run.duration,
+        )
+        .await?;
+        let mut dropped = Dropped::new();
+        let chosen_tests = self.chosen_tests(&chosen, &tests, &screened, &mut dropped);
+        let mut files = self.files(&chosen, &chosen_tests);
+        repeat(&mut self.bench, &mut files, self.options.seed, &mut dropped).await?;
+        prove(
+            &mut self.bench,
+            &mut files,
+            &self.by_path,
+            &screened.kills,
+            &mut dropped,
+        )
+        .await?;
+        let kept: BTreeSet<u32> = files
+            .iter()
+            .flat_map(|file| file.tests.iter().map(|(test, _)| test.id))
+            .collect();
+        let new_files = self.new_files(&files);
+        let killed = self.tell(&chosen, &tests, &screened, &kept, &dropped, on_function);
+        let scores = self.scores(&chosen, &reached, &own, &killed);
+        let after = if kept.is_empty() {
+            before.figures(&self.instrumented, scores.0)
+        } else {
+            let after = measure(&mut self.bench, &self.instrumented, "hits-after").await?;
+            after.figures(&self.instrumented, scores.1)
+        };
+        let figures = before.figures(&self.instrumented, scores.0);
+        let why = why(&files, &figures, &after);
+        let told = std::mem::take(&mut self.told);
+        Ok(TestGenerationReport {
+            test_runner: before.run.runner.clone(),
+            functions: told.into_values().collect(),
+            before: Some(figures),
+            after: Some(after),
+            evolution: (!new_files.is_empty()).then(|| proposal(project.clone(), &new_files, why)),
+            project: Some(project),
+            seed: self.options.seed,
+            ..TestGenerationReport::default()
+        })
+    }
+
+    /// The functions that get tests: those that no test reaches first. What no input can be made for is told and left out.
+    fn chosen(
+        &mut self,
+        found: Vec<FoundModule>,
+        before: &Measured,
+    ) -> (Vec<FoundModule>, BTreeSet<u32>) {
+        let mut ranked: Vec<(bool, u32)> = Vec::new();
+        let mut reached = BTreeSet::new();
+        for module in &found {
+            for function in &module.functions {
+                let is_reached = before.reaches(&self.instrumented, &module.path, function);
+                if is_reached {
+                    reached.insert(function.id);
+                }
+                ranked.push((is_reached, function.id));
+            }
+        }
+        ranked.sort_unstable();
+        ranked.truncate(self.options.max_functions);
+        let ids: BTreeSet<u32> = ranked.into_iter().map(|(_, id)| id).collect();
+        reached.retain(|id| ids.contains(id));
+        let mut chosen = found;
+        for module in &mut chosen {
+            module
+                .functions
+                .retain(|function| ids.contains(&function.id));
+            let path = module.path.clone();
+            for function in &module.functions {
+                let skipped = if function.needs.is_empty() {
+                    String::new()
+                } else {
+                    format!("no input is known for {}", function.needs)
+                };
+                self.told.insert(
+                    function.id,
+                    FunctionTests {
+                        path: path.clone(),
+                        function: function.name.clone(),
+                        mutants: self.mutants(&path, function.id),
+                        skipped,
+                        ..FunctionTests::default()
+                    },
+                );
+            }
+            module
+                .functions
+                .retain(|function| function.needs.is_empty());
+        }
+        chosen.retain(|module| !module.functions.is_empty());
+        (chosen, reached)
+    }
+
+    fn mutants(&self, path: &str, f: u32) -> u32 {
+        let made = self.by_path.get(path);
+        let count = made.map_or(0, |made| {
+            made.mutants.iter().filter(|mutant| mutant.f == f).count()
+        });
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    fn skip(&mut self, f: u32, why: String) {
+        if let Some(told) = self.told.get_mut(&f) {
+            told.skipped = why;
+        }
+    }
+
+    fn candidates(
+        &mut self,
+        chosen: &[FoundModule],
+        [first, second]: &[Look; 2],
+    ) -> Vec<Candidate> {
+        let mut next_id = 0;
+        let mut tests = Vec::new();
+        for module in chosen {
+            for function in &module.functions {
+                match subject(module, function, first, second) {
+                    Ok((subject, reasons)) => {
+                        if let Some(told) = self.told.get_mut(&function.id) {
+                            told.dropped = reasons;
+                        }
+                        let made = candidates(&subject, &mut next_id);
+                        if made.is_empty() {
+                            self.skip(function.id, "no call of it makes a test".to_owned());
+                        }
+                        tests.extend(made);
+                    }
+                    Err(why) => self.skip(function.id, why),
+                }
+            }
+        }
+        tests
+    }
+
+    fn chosen_tests<'t>(
+        &mut self,
+        chosen: &[FoundModule],
+        tests: &'t [Candidate],
+        screened: &Screened,
+        dropped: &mut Dropped,
+    ) -> Vec<&'t Candidate> {
+        let mut all = Vec::new();
+        for function in chosen.iter().flat_map(|module| &module.functions) {
+            let own = tests
+                .iter()
+                .filter(|test| test.f == function.id && !screened.broken.contains(&test.id));
+            let own: Vec<&Candidate> = own.collect();
+            let picked = choose(&own, &screened.kills);
+            let ids: BTreeSet<u32> = picked.iter().map(|test| test.id).collect();
+            for test in own.iter().filter(|test| !ids.contains(&test.id)) {
+                let kills = screened.kills.contains_key(&test.id);
+                dropped.insert(
+                    test.id,
+                    if kills {
+                        "kills no mutant that a kept test does not"
+                    } else {
+                        "kills no mutant"
+                    },
+                );
+            }
+            all.extend(picked);
+        }
+        // A property that does not hold was no test to begin with; a call that differs was one.
+        let broken = tests
+            .iter()
+            .filter(|test| screened.broken.contains(&test.id) && !test.is_property());
+        dropped.extend(broken.map(|test| (test.id, "fails")));
+        all
+    }
+
+    fn files<'m>(
+        &self,
+        chosen: &'m [FoundModule],
+        tests: &[&'m Candidate],
+    ) -> Vec<ModuleTests<'m>> {
+        let made = chosen
+            .iter()
+            .map(|module| ModuleTests::new(&self.bench, module, tests));
+        made.filter(|file| !file.tests.is_empty()).collect()
+    }
+}

@@ -1,0 +1,169 @@
+//! Coverage and mutation score of the modules with exported functions, by counters in their copies.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use shim_proto::evolution::v1::TestFigures;
+
+use super::bench::Bench;
+use super::tools::{FoundFunction, FoundModule, Instrumented};
+use crate::error::EvolutionError;
+use crate::test_runs::{TestRun, Verdict};
+
+/// How long the project's own tests may be run against mutants of functions that they reach already.
+const BEFORE_BUDGET: Duration = Duration::from_secs(45);
+const MAX_SAMPLES: usize = 30;
+
+/// A run of the whole suite, and which statements it reached.
+pub(super) struct Measured {
+    pub(super) run: TestRun,
+    /// Statements by the place of their module and their own; `None` if nothing could be counted.
+    hits: Option<BTreeSet<(usize, usize)>>,
+}
+
+/// Runs the whole suite over modules that count their statements; if that does not pass, over the modules as they are.
+pub(super) async fn measure(
+    bench: &mut Bench<'_>,
+    modules: &[Instrumented],
+    name: &str,
+) -> Result<Measured, EvolutionError> {
+    let file = bench.sandbox.beside().join(name);
+    for module in modules.iter().filter(|module| module.fault.is_empty()) {
+        bench.change(&module.path, &module.text)?;
+    }
+    let env = vec![("SHIM_HITS".to_owned(), file.to_string_lossy().into_owned())];
+    let counted = bench.run(&[], env, bench.run_limit).await;
+    bench.restore()?;
+    let counted = counted?;
+    if counted.is_passed() || counted.verdict == Verdict::NoTests {
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        return Ok(Measured {
+            run: counted,
+            hits: Some(text.lines().filter_map(place).collect()),
+        });
+    }
+    // Counters change the text of functions, which some tests look at.
+    let run = bench.run(&[], Vec::new(), bench.run_limit).await?;
+    Ok(Measured { run, hits: None })
+}
+
+fn place(line: &str) -> Option<(usize, usize)> {
+    let (module, statement) = line.split_once(':')?;
+    Some((module.parse().ok()?, statement.parse().ok()?))
+}
+
+impl Measured {
+    /// Covered lines of the modules, 0..1; negative if nothing could be counted.
+    pub(super) fn lines(&self, modules: &[Instrumented]) -> f64 {
+        let Some(hits) = &self.hits else {
+            return -1.0;
+        };
+        let mut all = BTreeSet::new();
+        let mut covered = BTreeSet::new();
+        for (at, module) in modules.iter().enumerate() {
+            for (number, statement) in module.statements.iter().enumerate() {
+                all.insert((at, statement.line));
+                if hits.contains(&(at, number)) {
+                    covered.insert((at, statement.line));
+                }
+            }
+        }
+        share(covered.len(), all.len())
+    }
+
+    /// Whether a function was reached; `false` if nothing could be counted.
+    pub(super) fn reaches(
+        &self,
+        modules: &[Instrumented],
+        path: &str,
+        function: &FoundFunction,
+    ) -> bool {
+        let (Some(hits), Some(at)) = (&self.hits, modules.iter().position(|it| it.path == path))
+        else {
+            return false;
+        };
+        let inside = |start: usize| function.start <= start && start < function.end;
+        let mut statements = modules[at].statements.iter().enumerate();
+        statements.any(|(number, it)| inside(it.start) && hits.contains(&(at, number)))
+    }
+
+    /// The figures as told.
+    pub(super) fn figures(&self, modules: &[Instrumented], mutation_score: f64) -> TestFigures {
+        TestFigures {
+            lines: self.lines(modules),
+            branches: -1.0,
+            mutation_score,
+            tests: self.run.passed as u64,
+        }
+    }
+}
+
+/// A part of a whole; negative if there is none.
+pub(super) fn share(part: usize, whole: usize) -> f64 {
+    if whole == 0 {
+        -1.0
+    } else {
+        part as f64 / whole as f64
+    }
+}
+
+/// Mutants that the project's own tests kill, of those functions that they reach.
+pub(super) struct Before {
+    /// Mutants that were tried.
+    pub(super) tried: BTreeSet<u32>,
+    /// Those that were killed.
+    pub(super) killed: BTreeSet<u32>,
+}
+
+/// Tries a spread of mutants of reached functions against the whole suite, one run each, within a budget of time.
+pub(super) async fn before(
+    bench: &mut Bench<'_>,
+    modules: &[FoundModule],
+    instrumented: &BTreeMap<String, Instrumented>,
+    reached: &BTreeSet<u32>,
+    suite_time: Duration,
+) -> Result<Before, EvolutionError> {
+    let mut before = Before {
+        tried: BTreeSet::new(),
+        killed: BTreeSet::new(),
+    };
+    let own = modules
+        .iter()
+        .filter_map(|module| instrumented.get(&module.path));
+    let mutants = own
+        .flat_map(|made| &made.mutants)
+        .filter(|mutant| reached.contains(&mutant.f));
+    let mutants: Vec<u32> = mutants.map(|mutant| mutant.id).collect();
+    if mutants.is_empty() || suite_time > BEFORE_BUDGET / 3 {
+        return Ok(before);
+    }
+    for module in modules {
+        if let Some(made) = instrumented
+            .get(&module.path)
+            .filter(|made| made.fault.is_empty())
+        {
+            bench.change(&module.path, &made.text)?;
+        }
+    }
+    let began = Instant::now();
+    let step = mutants.len().div_ceil(MAX_SAMPLES);
+    for (at, mutant) in mutants.iter().step_by(step).enumerate() {
+        if began.elapsed() > BEFORE_BUDGET {
+            break;
+        }
+        bench
+            .tools
+            .progress
+            .tell("mutants", "the project's own tests", at as u64, 0);
+        let env = vec![("SHIM_MUTANT".to_owned(), mutant.to_string())];
+        let run = bench
+            .run(&[], env, suite_time * 5 + Duration::from_secs(10))
+            .await?;
+        before.tried.insert(*mutant);
+        if !run.is_passed() {
+            before.killed.insert(*mutant);
+        }
+    }
+    bench.restore()?;
+    Ok(before)
+}

@@ -1,0 +1,173 @@
+//! Which tests fail for which mutants: all of a module's mutants in one process, each chosen by its number.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::bench::Bench;
+use super::tools::{FoundModule, Instrumented};
+use crate::domain::testing::candidates::Candidate;
+use crate::domain::testing::selection::Kills;
+use crate::error::EvolutionError;
+
+const LIMIT: Duration = Duration::from_secs(120);
+/// A process that died, or in which a mutant left traces, is begun anew with the mutants that are left.
+const MAX_STARTS: usize = 40;
+
+#[derive(Serialize)]
+struct Plan<'a> {
+    mode: &'static str,
+    functions: Vec<Target<'a>>,
+    tests: Vec<&'a Candidate>,
+    mutants: Vec<Number>,
+    done: Vec<u32>,
+}
+
+#[derive(Serialize)]
+struct Target<'a> {
+    id: u32,
+    access: &'a str,
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+struct Number {
+    id: u32,
+    f: u32,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    step: String,
+    #[serde(default)]
+    id: u32,
+    #[serde(default)]
+    tests: Vec<u32>,
+}
+
+/// What screening says.
+#[derive(Default)]
+pub(super) struct Screened {
+    /// Mutants that each test fails for.
+    pub(super) kills: Kills,
+    /// Tests that fail without a mutant.
+    pub(super) broken: BTreeSet<u32>,
+    /// Mutants that were tried.
+    pub(super) tried: BTreeSet<u32>,
+    /// Mutants that ended the process: each of their function's tests notices them.
+    pub(super) fatal: BTreeSet<u32>,
+}
+
+/// Tries all mutants of the modules against the tests.
+pub(super) async fn screen(
+    bench: &mut Bench<'_>,
+    modules: &[FoundModule],
+    instrumented: &BTreeMap<String, Instrumented>,
+    tests: &[Candidate],
+) -> Result<Screened, EvolutionError> {
+    let mut screened = Screened::default();
+    for module in modules {
+        if let Some(made) = instrumented
+            .get(&module.path)
+            .filter(|made| made.fault.is_empty())
+        {
+            bench.change(&module.path, &made.text)?;
+        }
+    }
+    let mut open: Vec<usize> = (0..modules.len()).collect();
+    for _ in 0..MAX_STARTS {
+        let mut files = Vec::new();
+        for at in &open {
+            let module = &modules[*at];
+            let Some(made) = instrumented.get(&module.path) else {
+                continue;
+            };
+            let plan = plan(module, made, tests, &screened.tried);
+            if plan.mutants.len() > plan.done.len() && !plan.tests.is_empty() {
+                bench.forget(&name(*at));
+                files.push((*at, bench.stage(&name(*at), module, &plan)?));
+            }
+        }
+        if files.is_empty() {
+            break;
+        }
+        let paths: Vec<String> = files.iter().map(|(_, path)| path.clone()).collect();
+        bench.run(&paths, Vec::new(), LIMIT).await?;
+        open = Vec::new();
+        for (at, path) in &files {
+            bench.remove(path);
+            let before = screened.tried.len();
+            let is_finished = take(bench.journal(&name(*at)), &mut screened);
+            // A module that does not even load is not tried for ever.
+            if !is_finished && screened.tried.len() > before {
+                open.push(*at);
+            }
+        }
+    }
+    bench.restore()?;
+    Ok(screened)
+}
+
+fn name(at: usize) -> String {
+    format!("screen-{at}")
+}
+
+fn plan<'a>(
+    module: &'a FoundModule,
+    made: &Instrumented,
+    tests: &'a [Candidate],
+    tried: &BTreeSet<u32>,
+) -> Plan<'a> {
+    let own: BTreeSet<u32> = module.functions.iter().map(|it| it.id).collect();
+    Plan {
+        mode: "screen",
+        functions: module
+            .functions
+            .iter()
+            .map(|it| Target {
+                id: it.id,
+                access: &it.access,
+                name: &it.exported,
+            })
+            .collect(),
+        tests: tests.iter().filter(|test| own.contains(&test.f)).collect(),
+        mutants: made
+            .mutants
+            .iter()
+            .map(|it| Number { id: it.id, f: it.f })
+            .collect(),
+        done: made
+            .mutants
+            .iter()
+            .map(|it| it.id)
+            .filter(|id| tried.contains(id))
+            .collect(),
+    }
+}
+
+/// Takes over a journal; whether all of its mutants were tried.
+fn take(lines: Vec<Line>, screened: &mut Screened) -> bool {
+    let mut open = None;
+    let mut is_finished = false;
+    for line in lines {
+        match line.step.as_str() {
+            "broken" => screened.broken.extend(line.tests),
+            "mutant" => open = Some(line.id),
+            "killed" => {
+                open = None;
+                screened.tried.insert(line.id);
+                for test in line.tests {
+                    screened.kills.entry(test).or_default().insert(line.id);
+                }
+            }
+            "done" => is_finished = true,
+            _ => {}
+        }
+    }
+    if let Some(mutant) = open {
+        screened.tried.insert(mutant);
+        screened.fatal.insert(mutant);
+    }
+    is_finished
+}

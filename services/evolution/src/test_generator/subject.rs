@@ -1,0 +1,74 @@
+//! A function with those of its calls that may be tests.
+
+use std::collections::BTreeMap;
+
+use shim_proto::evolution::v1::DroppedTests;
+
+use super::observe::{self, Look};
+use super::tools::{FoundFunction, FoundModule};
+use crate::domain::testing::candidates::{Call, Subject};
+use crate::domain::testing::observation::{Seen, unfit, unusable};
+
+static NOTHING: BTreeMap<usize, Seen> = BTreeMap::new();
+
+/// What is known of a function's calls; or why it gets no test.
+pub(super) fn subject<'a>(
+    module: &'a FoundModule,
+    function: &'a FoundFunction,
+    first: &'a Look,
+    second: &'a Look,
+) -> Result<(Subject<'a>, Vec<DroppedTests>), String> {
+    if let Some(why) = first.unloaded.get(&module.path) {
+        return Err(format!(
+            "its module cannot be loaded by the test runner: {why}"
+        ));
+    }
+    if first.missing.contains(&function.id) {
+        return Err("its module does not export it as a function".to_owned());
+    }
+    let calls = first.observed.get(&function.id).unwrap_or(&NOTHING);
+    let again = second.observed.get(&function.id).unwrap_or(&NOTHING);
+    let seen: Vec<&Seen> = calls.values().collect();
+    if let Some(why) = unfit(&seen) {
+        return Err(why);
+    }
+    let inputs = observe::inputs(function);
+    let mut usable = Vec::new();
+    let mut reasons: BTreeMap<&str, u32> = BTreeMap::new();
+    for (at, args) in inputs.into_iter().enumerate() {
+        let Some(seen) = calls.get(&at) else {
+            *reasons
+                .entry("ends the process or does not end")
+                .or_default() += 1;
+            continue;
+        };
+        match unusable(seen, again.get(&at)) {
+            Some(why) => *reasons.entry(why).or_default() += 1,
+            None => usable.push(Call {
+                args,
+                seen,
+                is_random: at >= function.cases.len(),
+            }),
+        }
+    }
+    let subject = Subject {
+        id: function.id,
+        name: &function.name,
+        parameters: function
+            .parameters
+            .iter()
+            .map(|it| it.name.as_str())
+            .collect(),
+        calls: usable,
+        siblings: module
+            .functions
+            .iter()
+            .map(|it| (it.name.as_str(), it.id))
+            .collect(),
+    };
+    let reasons = reasons.into_iter().map(|(reason, count)| DroppedTests {
+        count,
+        reason: reason.to_owned(),
+    });
+    Ok((subject, reasons.collect()))
+}
