@@ -73,10 +73,10 @@ async fn propose(
 ) -> Result<(), EvolutionError> {
     let project = engine.project(path).await?;
     let progress = progress_to(events);
-    let proposals = engine
+    let proposing = engine
         .evolver
-        .propose(&project, options, &progress, cancel)
-        .await?;
+        .propose(&project, options, &progress, cancel);
+    let proposals = Box::pin(proposing).await?;
     let evolutions = proposals.evolutions.into_iter().map(Event::Evolution);
     for event in evolutions.chain([Event::Summary(proposals.summary)]) {
         // A reader that has gone is seen by the run.
