@@ -28,11 +28,11 @@ pub(super) fn check(config: &Config) -> Check {
     match said_version(&program).as_deref().and_then(node_version) {
         Some([major, minor, patch]) if major < OLDEST_NODE => Check::warn(
             NAME,
-            format!("{shown} is version {major}.{minor}.{patch}: {WITHOUT}"),
+            format!("{shown} is Node.js {major}.{minor}.{patch}: {WITHOUT}"),
             remedy,
         ),
         Some([major, minor, patch]) => {
-            let found = format!("{shown}, version {major}.{minor}.{patch}");
+            let found = format!("{shown}, Node.js {major}.{minor}.{patch}");
             tools(&found, &program, config)
         }
         None => Check::warn(

@@ -123,8 +123,9 @@ impl Engine {
         cancel: &CancellationToken,
     ) -> Result<AnalysisReport, EvolutionError> {
         let project = self.project(path).await?;
-        let mut report =
-            analyzer::analyze(&self.analyzer, &project, options, events, cancel).await?;
+        // Boxed: the future of an analysis is so large that its copies overflow the stack of a thread.
+        let analysis = analyzer::analyze(&self.analyzer, &project, options, events, cancel);
+        let mut report = Box::pin(analysis).await?;
         if with_work_history {
             let root = project.root().to_string_lossy();
             report.work_history = Some(work_history::read(&self.peers, &root).await);
@@ -161,7 +162,7 @@ impl Engine {
             return self.evolver.reject(&approval).await;
         }
         let project = self.project_of(&evolution).await?;
-        self.evolver.approve(&project, &approval, watch).await
+        Box::pin(self.evolver.approve(&project, &approval, watch)).await
     }
 
     /// Takes a committed evolution back. A request that did so before gets the evolution as it is.
@@ -182,9 +183,11 @@ impl Engine {
         }
         let project = self.project_of(&evolution).await?;
         let id = &evolution.evolution_id;
-        self.evolver
-            .revert(&project, id, (request_id, reason), cancel)
-            .await
+        Box::pin(
+            self.evolver
+                .revert(&project, id, (request_id, reason), cancel),
+        )
+        .await
     }
 
     /// Makes tests for functions of the project at a path. The tests are kept as a proposal.
@@ -206,7 +209,8 @@ impl Engine {
             progress,
             cancel,
         };
-        let mut report = test_generator::generate(tools, &project, options, on_function).await?;
+        let generation = test_generator::generate(tools, &project, options, on_function);
+        let mut report = Box::pin(generation).await?;
         if let Some(proposal) = report.evolution.take() {
             let mut proposals = [proposal];
             let patterns = PatternEngine::load(&self.store, None).await?;

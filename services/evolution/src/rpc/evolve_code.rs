@@ -73,10 +73,8 @@ async fn propose(
 ) -> Result<(), EvolutionError> {
     let project = engine.project(path).await?;
     let progress = progress_to(events);
-    let proposals = engine
-        .evolver
-        .propose(&project, options, &progress, cancel)
-        .await?;
+    let proposing = engine.evolver.propose(&project, options, &progress, cancel);
+    let proposals = Box::pin(proposing).await?;
     let evolutions = proposals.evolutions.into_iter().map(Event::Evolution);
     for event in evolutions.chain([Event::Summary(proposals.summary)]) {
         // A reader that has gone is seen by the run.

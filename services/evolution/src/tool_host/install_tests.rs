@@ -44,6 +44,11 @@ async fn an_installation_that_fails_leaves_nothing_and_says_what_to_do() {
             "does not reach its registry",
         ),
         (
+            "echo 'npm warn tar TAR_ENTRY_ERROR ENOSPC: no space left on device, write' >&2; exit 0",
+            tonic::Code::ResourceExhausted,
+            "the disk is full",
+        ),
+        (
             "echo 'npm error code ENOSPC' >&2; exit 228",
             tonic::Code::ResourceExhausted,
             "the disk is full",

@@ -151,8 +151,8 @@ impl ToolHost {
         progress: &ProgressSink,
         cancel: &CancellationToken,
     ) -> Result<T, EvolutionError> {
-        self.call_in_parts(project, call, |_: IgnoredAny| {}, progress, cancel)
-            .await
+        // Boxed: callers that await several calls would else carry a large future for each.
+        Box::pin(self.call_in_parts(project, call, |_: IgnoredAny| {}, progress, cancel)).await
     }
 
     /// Calls a method whose answer is large: it hands over pieces by `context.part`, each of which goes to `on_part`. If the
@@ -222,7 +222,7 @@ impl ToolHost {
         progress: &ProgressSink,
         cancel: &CancellationToken,
     ) -> Result<PathBuf, EvolutionError> {
-        let ready = self.ready(progress, cancel).await?;
+        let ready = Box::pin(self.ready(progress, cancel)).await?;
         Ok(ready.installed.folder.clone())
     }
 

@@ -29,7 +29,8 @@ const ARGUMENTS: [&str; 16] = [
     "--no-bin-links",
     "--no-update-notifier",
     "--no-progress",
-    "--loglevel=error",
+    // On a full disk npm warns, goes on and exits with 0.
+    "--loglevel=warn",
     "--omit=dev",
     "--include=optional",
     "--global=false",
@@ -157,13 +158,26 @@ fn is_placed(folder: &Path, name: &str) -> bool {
 /// What npm's end means.
 fn judge(finished: &Finished) -> Result<(), HostError> {
     match finished.end {
-        ExitCause::Exited(status) if status.success() => Ok(()),
+        ExitCause::Exited(status) if status.success() => check_unpacked(&finished.stderr),
         ExitCause::Stopped => Err(HostError::Cancelled),
         ExitCause::TimedOut => Err(HostError::InstallTimedOut {
             limit: INSTALL_WITHIN,
         }),
         ExitCause::Exited(_) | ExitCause::Lingered => Err(failure(&finished.stderr)),
     }
+}
+
+/// Files that could not be written are but warnings to npm 11: the packages are cut short, and it exits with 0.
+fn check_unpacked(stderr: &str) -> Result<(), HostError> {
+    let Some((_, said)) = stderr.split_once("TAR_ENTRY_ERROR") else {
+        return Ok(());
+    };
+    let why = first_line(said, 400);
+    Err(if why.starts_with("ENOSPC") || why.starts_with("EDQUOT") {
+        HostError::DiskFull { why }
+    } else {
+        HostError::InstallFailed { why }
+    })
 }
 
 /// What npm says, by its error code: a line `npm error code ENOTFOUND`.
@@ -220,6 +234,22 @@ mod tests {
             why: "npm failed and said nothing".to_owned(),
         };
         assert_eq!(failure(""), silent);
+    }
+
+    #[test]
+    fn packages_that_were_cut_short_are_no_success() {
+        let warned = "npm warn tar TAR_ENTRY_ERROR ENOSPC: no space left on device, write\n";
+        let full = HostError::DiskFull {
+            why: "ENOSPC: no space left on device, write".to_owned(),
+        };
+        assert_eq!(check_unpacked(&warned.repeat(2)), Err(full));
+        let other =
+            check_unpacked("npm warn tar TAR_ENTRY_ERROR EACCES: permission denied, open\n");
+        assert!(
+            matches!(other, Err(HostError::InstallFailed { .. })),
+            "{other:?}"
+        );
+        assert_eq!(check_unpacked("npm warn deprecated x@1: old\n"), Ok(()));
     }
 
     #[test]
