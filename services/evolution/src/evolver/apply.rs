@@ -126,9 +126,8 @@ fn write(
         })?;
         let path = root.join(&file.path);
         let failed = |why: std::io::Error| EvolutionError::of_io(&path, &why);
-        if file.is_new
-            && let Some(folder) = path.parent()
-        {
+        // A sparse checkout leaves folders out.
+        if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
         // The place of a file may be a link in the checked out commit only if the tree says so, which was checked.

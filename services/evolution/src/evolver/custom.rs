@@ -157,7 +157,7 @@ fn as_result(source: &Source, after: String) -> RuleResult {
 }
 
 /// Blocks of old lines that a diff deletes or stands something before.
-fn changed_lines(diff: &str) -> Vec<(u32, u32)> {
+pub(super) fn changed_lines(diff: &str) -> Vec<(u32, u32)> {
     let mut blocks: Vec<(u32, u32)> = Vec::new();
     let mut line: u32 = 0;
     for text in diff.lines().skip(2) {

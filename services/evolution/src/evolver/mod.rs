@@ -9,11 +9,14 @@ mod approve;
 mod checks;
 mod commands;
 mod custom;
+mod offer;
 mod propose;
 mod recover;
 mod repository;
 mod revert;
 mod sources;
+#[cfg(test)]
+mod suite;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -24,7 +27,8 @@ use std::time::Duration;
 
 use shim_proto::evolution::v1::Transform;
 
-pub(crate) use approve::Approval;
+pub(crate) use approve::{Approval, Watch};
+pub(crate) use offer::Offer;
 pub(crate) use propose::{CustomTransform, EvolveOptions, Proposals};
 
 use crate::domain::evolution::catalog;

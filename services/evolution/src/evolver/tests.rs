@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use shim_exec::Artifacts;
-use shim_proto::evolution::v1::{Check, Evolution, EvolutionState};
+use shim_proto::evolution::v1::{Check, Evolution, EvolutionState, Risk};
 use tokio_util::sync::CancellationToken;
 
-use super::approve::Watch;
-use super::{Approval, CustomTransform, EvolveOptions, Evolver, EvolverLimits, Proposals};
+use super::{
+    Approval, CustomTransform, EvolveOptions, Evolver, EvolverLimits, Offer, Proposals, Watch,
+};
 use crate::error::EvolutionError;
 use crate::project::Project;
 use crate::store::{StateChange, Store};
@@ -28,20 +29,27 @@ const CHANGED: &str = "\u{feff}'use strict';\r\nconst a = 1;\r\n\r\n// keep\texa
 const TEST: &str = "const test = require('node:test');\nconst assert = require('node:assert');\ntest('f', () => assert.equal(require('../lib/a.js').f(), 2));\n";
 
 /// A repository with one project, and an evolver with a data folder of its own.
-struct Fixture {
+pub(super) struct Fixture {
     host: TestHost,
-    root: PathBuf,
-    evolver: Evolver,
+    pub(super) root: PathBuf,
+    pub(super) evolver: Evolver,
     checks: Mutex<Vec<Check>>,
     cancel: CancellationToken,
 }
 
 impl Fixture {
     fn new(files: &[(&str, &str)]) -> Self {
+        let fixture = Self::empty();
+        fixture.commit(files);
+        fixture
+    }
+
+    /// A repository without a commit.
+    pub(super) fn empty() -> Self {
         let host = TestHost::installed();
         let root = host.path("project");
         std::fs::create_dir_all(&root).unwrap();
-        let artifacts = Artifacts::open(&host.path("output"), Duration::from_secs(60)).unwrap();
+        let artifacts = Artifacts::open(&host.path("output"), shim_exec::Keeping { time: Duration::from_secs(60), bytes: 64 << 20 }).unwrap();
         let runs = TestRuns::new(host.groups.clone(), artifacts.into(), host.path("runs")).unwrap();
         let evolver = Evolver {
             host: host.host(),
@@ -62,7 +70,6 @@ impl Fixture {
         };
         fixture.git(&["init", "-q", "-b", "main"]);
         fixture.git(&["config", "core.autocrlf", "false"]);
-        fixture.commit(files);
         fixture
     }
 
@@ -75,7 +82,7 @@ impl Fixture {
         ])
     }
 
-    fn git(&self, args: &[&str]) -> String {
+    pub(super) fn git(&self, args: &[&str]) -> String {
         let identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"];
         let mut command = Command::new("git");
         let output = command
@@ -93,13 +100,13 @@ impl Fixture {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub(super) fn write(&self, path: &str, text: &str) {
         let path = self.root.join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
-    fn commit(&self, files: &[(&str, &str)]) {
+    pub(super) fn commit(&self, files: &[(&str, &str)]) {
         files.iter().for_each(|(path, text)| self.write(path, text));
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "-m", "files"]);
@@ -111,7 +118,7 @@ impl Fixture {
             .unwrap()
     }
 
-    async fn propose(&self, transforms: &[&str]) -> Result<Proposals, EvolutionError> {
+    pub(super) async fn propose(&self, transforms: &[&str]) -> Result<Proposals, EvolutionError> {
         let options = EvolveOptions {
             transforms: transforms.iter().map(|&name| name.to_owned()).collect(),
             limit: 20,
@@ -129,7 +136,7 @@ impl Fixture {
         made.evolutions.remove(0)
     }
 
-    async fn approve(
+    pub(super) async fn approve(
         &self,
         evolution: &Evolution,
         is_trusted: bool,
@@ -183,13 +190,13 @@ impl Fixture {
     }
 
     /// Everything below the project but git's own files, and what git lists of branches and worktrees.
-    fn tree(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(super) fn tree(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut found = BTreeMap::new();
         collect(&self.root, &mut found);
         found
     }
 
-    fn nothing_is_left(&self) {
+    pub(super) fn nothing_is_left(&self) {
         let left: Vec<_> = std::fs::read_dir(self.host.path("worktrees"))
             .into_iter()
             .flatten()
@@ -643,4 +650,98 @@ async fn a_transform_of_the_user_that_goes_wrong_is_told_and_changes_nothing() {
         );
     }
     fixture.nothing_is_left();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_rule_and_method_holds_its_table() {
+    let fixture = Fixture::empty();
+    let tools = fixture
+        .evolver
+        .host
+        .tools_dir(&ProgressSink::none(), &fixture.cancel)
+        .await
+        .unwrap();
+    let node = fixture.evolver.host.node().await.unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transforms");
+    let mut command = Command::new(node);
+    command
+        .args(["--test", "--test-reporter=tap"])
+        .arg(&folder)
+        .env("SHIM_TOOLS_DIR", tools);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let failed: Vec<&str> = said
+        .lines()
+        .filter(|line| line.trim_start().starts_with("not ok"))
+        .collect();
+    assert!(output.status.success() && failed.is_empty(), "{failed:#?}");
+    let passed = said
+        .lines()
+        .find_map(|line| line.strip_prefix("# pass "))
+        .unwrap();
+    assert!(passed.parse::<usize>().unwrap() > 400, "{passed}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_worked_out_goes_the_same_way() {
+    let fixture = Fixture::usual();
+    let offer = |files: &[(&str, &str)]| Offer {
+        transform: "generate_tests".to_owned(),
+        why: "f has no test for a number.".to_owned(),
+        risk: Risk::Low,
+        files: files
+            .iter()
+            .map(|&(path, text)| (path.to_owned(), text.to_owned()))
+            .collect(),
+    };
+    let project = fixture.project(true).await;
+    let test = TEST.replace("'f'", "'f again'");
+    let made = fixture
+        .evolver
+        .offer(
+            &project,
+            offer(&[
+                ("test/new/b.test.js", &test.replace("../lib", "../../lib")),
+                ("lib/a.js", SOURCE),
+            ]),
+        )
+        .await
+        .unwrap();
+    assert_eq!((made.files.len(), made.files[0].is_new), (1, true));
+    let done = fixture.approve(&made, true).await.unwrap();
+    assert_eq!(done.state(), EvolutionState::Committed, "{}", done.reason);
+    assert!(
+        done.checks.last().unwrap().after.contains("2 tests passed"),
+        "{:?}",
+        done.checks
+    );
+    assert!(!fixture.root.join("test/new").exists());
+
+    let broken = fixture
+        .evolver
+        .offer(&project, offer(&[("test/c.test.js", "nonsense (")]))
+        .await
+        .unwrap();
+    assert_eq!(
+        fixture.approve(&broken, true).await.unwrap().state(),
+        EvolutionState::Discarded
+    );
+    fixture.write("test/d.test.js", &test);
+    let project = fixture.project(true).await;
+    let refused = fixture
+        .evolver
+        .offer(&project, offer(&[("test/d.test.js", "1;")]))
+        .await;
+    assert!(
+        matches!(refused, Err(EvolutionError::NotCommitted(_))),
+        "{refused:?}"
+    );
+    let nothing = fixture
+        .evolver
+        .offer(&project, offer(&[("lib/a.js", SOURCE)]))
+        .await;
+    assert!(
+        matches!(nothing, Err(EvolutionError::NothingOffered)),
+        "{nothing:?}"
+    );
 }

@@ -153,7 +153,7 @@ impl Project {
         include: &[String],
     ) -> Result<SourceFiles, EvolutionError> {
         let (project, include) = (self.clone(), include.to_vec());
-        Ok(blocking(move || project.search(&include)).await?)
+        blocking(move || project.search(&include)).await
     }
 
     /// All source files of the project, whatever part of it was asked for.

@@ -96,6 +96,16 @@ impl Installer {
         self.installed()?.ok_or_else(missing)
     }
 
+    /// Removes what a killed process left, unless a process is at work.
+    pub(super) fn clean(&self) {
+        let lock = File::options().write(true).open(self.root.join(LOCK_FILE));
+        // Without the file nobody ever installed anything here.
+        let Ok(lock) = lock else { return };
+        if lock.try_lock().is_ok() {
+            self.remove_unfinished();
+        }
+    }
+
     /// Sets packages aside that turned out not to be whole.
     pub(super) fn discard(&self) -> Result<(), HostError> {
         let folder = self.folder();

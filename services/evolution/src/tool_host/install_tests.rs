@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use shim_checks::within;
+use shim_runtime::background::BackgroundTasks;
+use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::process;
 use tokio_util::sync::CancellationToken;
 
@@ -97,7 +99,7 @@ async fn two_hosts_at_the_same_time_install_once_and_the_other_is_told() {
     );
     assert_eq!(one.unwrap(), two.unwrap());
     assert_eq!(runs(&test), 1);
-    let told = told.lock().unwrap();
+    let told = told.lock().unwrap().clone();
     assert!(
         told.iter()
             .any(|it| it == "another process installs the tools"),
@@ -212,4 +214,29 @@ async fn a_folder_that_cannot_be_written_is_told() {
     std::fs::write(&test.config.tools, "a file in its place").unwrap();
     let why = install_error(call(&host, &project, "ping", json!({})).await.unwrap_err());
     assert!(matches!(why, HostError::Folder { .. }), "{why:?}");
+}
+
+#[tokio::test]
+async fn what_a_killed_installation_left_is_removed_at_the_next_start() {
+    let test = TestHost::bare();
+    let half = test.config.tools.join(".installing-1/node_modules/half");
+    std::fs::create_dir_all(&half).unwrap();
+    let lock = std::fs::File::create(test.config.tools.join("install.lock")).unwrap();
+    lock.lock().unwrap();
+    let _while_another_installs = test.host();
+    test.background.shutdown().begin();
+    test.background.finish().await;
+    assert!(half.exists());
+    drop(lock);
+    let test = TestHost {
+        background: BackgroundTasks::new("test", &Shutdown::new()),
+        ..test
+    };
+    let _host = test.host();
+    within(async {
+        while half.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
 }

@@ -111,7 +111,7 @@ struct Ready {
 }
 
 impl ToolHost {
-    /// Starts nothing yet. `groups` are the process groups of the service.
+    /// Starts no host yet, and removes what a killed process left of an installation. `groups` are the process groups of the service.
     ///
     /// # Errors
     /// If the folder for the output of programs cannot be made.
@@ -124,6 +124,11 @@ impl ToolHost {
         let pool = Pool::new(config.idle, config.memory);
         pool.stop_idle_hosts(background);
         let installer = Installer::new(config.tools.clone(), programs.clone());
+        let cleaner = installer.clone();
+        background.spawn_contained("tool_host_cleanup", async move {
+            // Its own trouble is the next installation's.
+            let _ = tokio::task::spawn_blocking(move || cleaner.clean()).await;
+        });
         Ok(Self {
             shared: Arc::new(Shared {
                 config,

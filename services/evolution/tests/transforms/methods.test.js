@@ -59,6 +59,36 @@ test('what the command rewrites beside the change stays', async () => {
   }
 });
 
+test('pairs of a difference are equal, in order, and as many as can be', () => {
+  const { matches } = require('../../tools/transforms/restore');
+  let seed = 7;
+  const random = (limit) => (seed = (seed * 1103515245 + 12345) % 2147483648) % limit;
+  const text = () => Array.from({ length: random(25) }, () => ({ type: '', value: 'abc'[random(3)] }));
+  const longest = (a, b) => {
+    const table = Array.from({ length: a.length + 1 }, () => new Array(b.length + 1).fill(0));
+    a.forEach((one, i) => b.forEach((other, j) => {
+      table[i + 1][j + 1] = one.value === other.value ? table[i][j] + 1 : Math.max(table[i][j + 1], table[i + 1][j]);
+    }));
+    return table[a.length][b.length];
+  };
+  for (let round = 0; round < 300; round += 1) {
+    const [a, b] = [text(), text()];
+    const pairs = matches(a, b);
+    assert.equal(pairs.length, longest(a, b), `seed 7, round ${round}`);
+    pairs.forEach(([x, y], at) => {
+      assert.equal(a[x].value, b[y].value);
+      assert.ok(at === 0 || (pairs[at - 1][0] < x && pairs[at - 1][1] < y));
+    });
+  }
+});
+
+test('a long file of many changes is restored within the limit', async () => {
+  const line = (at) => `var a${at} = ${at},\n\tb${at};\n`;
+  const before = Array.from({ length: 900 }, (_each, at) => line(at)).join('');
+  const { files } = await run('const.js', before);
+  assert.equal(files[0].text, before.replace(/var /g, 'const '));
+});
+
 test('lines keep the ends that each of them has', async () => {
   const { files } = await run('const.js', 'var a = 1;\r\nf();\nvar b = 2;\r\n');
   assert.equal(files[0].text, 'const a = 1;\r\nf();\nconst b = 2;\r\n');

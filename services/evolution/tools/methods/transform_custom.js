@@ -67,8 +67,23 @@ async function run(loaded, { path: name, text }, { root, options, pinned, folder
   if (made === undefined || made === null || made === '' || made === plain) return null;
   if (typeof made !== 'string') throw new Error(`the transform returned ${typeof made} instead of a text`);
   const after = made.replace(/^\uFEFF/, '').replace(/\r\n/g, '\n');
+  return mark + withLineEnds(text.slice(mark.length), restored(parser, name, plain, after));
+}
+
+/** The result with what its printer changed beside the change put back, if both texts can be taken apart. */
+function restored(parser, name, before, after) {
   const parse = (source) => parsed(parser, name, source);
-  return mark + withLineEnds(text.slice(mark.length), restore(plain, after, parse));
+  try {
+    parse(before);
+  } catch {
+    return after;
+  }
+  try {
+    parse(after);
+  } catch (error) {
+    throw new Error(`the transform leaves a text that does not parse: ${error.message}`);
+  }
+  return restore(before, after, parse);
 }
 
 /** The parser that the transform names, else the one that the options name, else the one that reads files of this kind. */

@@ -27,35 +27,36 @@ function restore(before, after, parse) {
 /** Pairs of indices of equal tokens, by Myers' algorithm; null if the texts differ too much. */
 function matches(a, b) {
   const same = (x, y) => a[x].value === b[y].value && a[x].type === b[y].type;
+  const most = Math.min(a.length + b.length, MAX_STEPS);
+  // How far each diagonal came, with the diagonal 0 in the middle; one copy for each step, for the way back.
+  const ends = new Int32Array(2 * most + 3).fill(-1);
+  const middle = most + 1;
+  ends[middle + 1] = 0;
   const trace = [];
-  let ends = new Map([[1, 0]]);
-  for (let steps = 0; steps <= Math.min(a.length + b.length, MAX_STEPS); steps += 1) {
-    const next = new Map(ends);
-    trace.push(next);
+  for (let steps = 0; steps <= most; steps += 1) {
+    trace.push(ends.slice(middle - steps - 1, middle + steps + 2));
     for (let k = -steps; k <= steps; k += 2) {
-      const down = k === -steps || (k !== steps && (ends.get(k - 1) ?? -1) < (ends.get(k + 1) ?? -1));
-      let x = down ? ends.get(k + 1) ?? 0 : (ends.get(k - 1) ?? 0) + 1;
+      let x = goesDown(ends, middle, k, steps) ? ends[middle + k + 1] : ends[middle + k - 1] + 1;
       let y = x - k;
       while (x < a.length && y < b.length && same(x, y)) [x, y] = [x + 1, y + 1];
-      next.set(k, x);
+      ends[middle + k] = x;
       if (x >= a.length && y >= b.length) return backwards(trace, a.length, b.length);
     }
-    ends = next;
   }
   return null;
 }
+
+const goesDown = (ends, middle, k, steps) => k === -steps || (k !== steps && ends[middle + k - 1] < ends[middle + k + 1]);
 
 function backwards(trace, width, height) {
   const pairs = [];
   let [x, y] = [width, height];
   for (let steps = trace.length - 1; steps >= 0; steps -= 1) {
-    const ends = steps > 0 ? trace[steps - 1] : new Map([[1, 0]]);
-    const k = x - y;
-    const down = k === -steps || (k !== steps && (ends.get(k - 1) ?? -1) < (ends.get(k + 1) ?? -1));
-    const fromK = down ? k + 1 : k - 1;
-    const fromX = ends.get(fromK) ?? 0;
+    const [ends, middle, k] = [trace[steps], steps + 1, x - y];
+    const fromK = goesDown(ends, middle, k, steps) ? k + 1 : k - 1;
+    const fromX = ends[middle + fromK];
     const fromY = fromX - fromK;
-    while (x > fromX && y > fromY && x > 0 && y > 0) pairs.push([(x -= 1), (y -= 1)]);
+    while (x > Math.max(fromX, 0) && y > Math.max(fromY, 0)) pairs.push([(x -= 1), (y -= 1)]);
     [x, y] = [fromX, fromY];
   }
   return pairs.reverse();

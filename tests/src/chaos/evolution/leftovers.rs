@@ -18,19 +18,25 @@ pub(super) struct Leftovers {
     pub(super) locks: Vec<String>,
     pub(super) processes: Vec<String>,
     pub(super) states: Vec<String>,
+    pub(super) installations: Vec<String>,
 }
 
 impl Leftovers {
+    /// Each kind with what was found of it.
+    pub(super) fn kinds(&self) -> [(&'static str, &[String]); 7] {
+        [
+            ("tree", &self.tree),
+            ("worktree", &self.worktrees),
+            ("branch", &self.branches),
+            ("lock", &self.locks),
+            ("process", &self.processes),
+            ("state", &self.states),
+            ("installation", &self.installations),
+        ]
+    }
+
     pub(super) fn is_clean(&self) -> bool {
-        let all = [
-            &self.tree,
-            &self.worktrees,
-            &self.branches,
-            &self.locks,
-            &self.processes,
-            &self.states,
-        ];
-        all.iter().all(|found| found.is_empty())
+        self.kinds().iter().all(|(_, found)| found.is_empty())
     }
 
     /// Looks at everything, while no call is open.
@@ -41,8 +47,7 @@ impl Leftovers {
         service: u32,
         mut caller: Caller,
     ) -> Result<Self, Status> {
-        let kept = [EvolutionState::Committed, EvolutionState::Reverted];
-        let kept = caller.evolutions(&kept).await?;
+        let kept = caller.evolutions(&[EvolutionState::Committed]).await?;
         let at_work = caller.evolutions(&[EvolutionState::Applying]).await?;
         Ok(Self {
             tree: project.fingerprint().difference(before),
@@ -50,6 +55,7 @@ impl Leftovers {
             branches: branches(project, &kept),
             locks: locks(&project.root().join(".git")),
             processes: strays(home, service),
+            installations: unfinished(&home.join("data/tools")),
             states: at_work
                 .into_iter()
                 .map(|(id, _)| format!("{id} is still being applied"))
@@ -69,21 +75,20 @@ fn worktrees(project: &UserProject) -> Vec<String> {
         .collect()
 }
 
-/// Branches that no evolution names. A name of an evolution without its branch is as wrong.
+/// Branches that no evolution names. (One whose branch is gone is a revert that was cut short; it can be made again.)
 fn branches(project: &UserProject, kept: &[(String, String)]) -> Vec<String> {
     let listed = project.git(&["for-each-ref", "--format=%(refname:short)", "refs/heads"]);
-    let mut found: Vec<_> = listed
+    let strays = listed
         .lines()
-        .filter(|branch| *branch != "main" && !kept.iter().any(|(_, of)| of == branch))
-        .map(|branch| format!("the branch {branch} belongs to no evolution"))
-        .collect();
-    let committed = kept.iter().filter(|(_, branch)| !branch.is_empty());
-    found.extend(
-        committed
-            .filter(|(_, branch)| !listed.lines().any(|it| it == branch))
-            .map(|(id, branch)| format!("{id} names the branch {branch}, which is not there")),
-    );
-    found
+        .filter(|branch| *branch != "main" && !kept.iter().any(|(_, of)| of == branch));
+    strays.map(str::to_owned).collect()
+}
+
+/// Folders of installations that were cut short.
+fn unfinished(tools: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(tools).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with('.')).collect()
 }
 
 fn locks(folder: &Path) -> Vec<String> {

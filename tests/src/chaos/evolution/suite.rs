@@ -14,6 +14,8 @@ use crate::temp_env::TempEnv;
 
 /// One start in so many is killed before it is ready.
 const KILL_WHILE_STARTING_ODDS: u64 = 4;
+/// After one kill in so many the tools are gone, so that the next call installs them anew.
+const LOSE_TOOLS_ODDS: u64 = 10;
 const START_MICROS: std::ops::Range<u64> = 100..60_000;
 /// How long what is left may take to go after a start or the end of a call.
 const CLEAN_WITHIN: Duration = Duration::from_secs(10);
@@ -173,6 +175,10 @@ impl Suite {
                 tokio::time::sleep(self.rng.micros(START_MICROS)).await;
                 starting.kill();
                 self.verdict.killed_starts += 1;
+            }
+            if self.rng.one_in(LOSE_TOOLS_ODDS) {
+                let _ = std::fs::remove_dir_all(self.temp.data_dir().join("tools"));
+                self.verdict.lost_tools += 1;
             }
             self.service = self.launch.start().await?;
         }

@@ -25,6 +25,8 @@ pub struct EvolutionVerdict {
     pub unknown: Vec<Activity>,
     /// Starts that were killed before the service was ready.
     pub killed_starts: u64,
+    /// Starts with the tools removed, which the next call installs anew.
+    pub lost_tools: u64,
     /// What was not as promised, each with its round.
     pub broken: Vec<String>,
 }
@@ -37,15 +39,7 @@ impl EvolutionVerdict {
     }
 
     pub(super) fn add(&mut self, round: u64, what: &str, found: &Leftovers) {
-        let kinds = [
-            ("tree", &found.tree),
-            ("worktree", &found.worktrees),
-            ("branch", &found.branches),
-            ("lock", &found.locks),
-            ("process", &found.processes),
-            ("state", &found.states),
-        ];
-        for (kind, items) in kinds {
+        for (kind, items) in found.kinds() {
             for item in items {
                 self.broken
                     .push(format!("round {round}, {what}: {kind}: {item}"));

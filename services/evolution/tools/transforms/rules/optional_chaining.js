@@ -62,24 +62,39 @@ function setsThis(node) {
   return parent.callee === node || parent.type === 'TaggedTemplateExpression' || (parent.type === 'UnaryExpression' && parent.operator === 'delete');
 }
 
-/** `x != null && x.y` as a condition. */
+// Names that '', 0, false and their like have: only these tell ?. from && in a condition.
+const NAMES_OF_PRIMITIVES = new Set([String, Number, Boolean, BigInt, Symbol, Object].flatMap((each) => Object.getOwnPropertyNames(each.prototype)));
+
+/** `x != null && x.y` as a condition, and `x && x.y` where y is no key of what is falsy. */
 function ofLogical(file, node, out) {
   if (node.operator !== '&&') return;
-  const link = firstLink(file, node.right, guarded(file, node.left));
+  const right = node.right.type === 'ChainExpression' ? node.right.expression : node.right;
+  const link = firstLink(file, right, guarded(file, node.left));
   const test = nullishTest(file, node.left);
   if (!link) return;
-  const why = !test ? "what it guards may be '', 0, false or NaN, which ?. does not stop at"
-    : test.isNullish ? 'it goes on where the value is missing'
+  const why = !test && !isKeyOfObjects(link, right) ? "what it guards may be '', 0, false or NaN, which ?. does not stop at"
+    : test && test.isNullish ? 'it goes on where the value is missing'
       : !isCondition(node) ? 'its value is used, and would be undefined instead of false' : commentObstacle(file, node);
-  if (why) out.refuse(node, why);
-  else out.change(node, edits(file, node, node.right, link));
+  if (why) return void out.refuse(node, why);
+  const start = test ? node.range[0] : lastOf(node.left).range[0];
+  const made = [[start, node.right.range[0], ''], linkEdit(file, link)];
+  out.change(node, node.right.range[1] < node.range[1] ? [...made, [node.right.range[1], node.range[1], '']] : made);
 }
+
+/** Whether a falsy value that is neither null nor undefined gives undefined for a link, with nothing read from that. */
+function isKeyOfObjects(link, right) {
+  if (link.type !== 'MemberExpression' || link.computed || NAMES_OF_PRIMITIVES.has(link.property.name)) return false;
+  const { parent } = link;
+  return link === right || (parent.optional === true && (parent.object === link || parent.callee === link));
+}
+
+const lastOf = (left) => (left.type === 'LogicalExpression' && left.operator === '&&' ? left.right : left);
 
 /** The value that the left side of && speaks of. */
 function guarded(file, left) {
   const test = nullishTest(file, left);
   if (test) return test.value;
-  const last = left.type === 'LogicalExpression' && left.operator === '&&' ? left.right : left;
+  const last = lastOf(left);
   return isStable(last) ? last : { type: 'none', range: [0, 0] };
 }
 

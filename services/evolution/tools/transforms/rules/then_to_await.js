@@ -1,6 +1,7 @@
 'use strict';
 // `return p.then((x) => f(x))` in an async function becomes `const x = await p; return f(x);`.
 
+const { asyncObstacle, asyncPlace } = require('./promise_start');
 const { enclosingFunction, isFunction, isInside, siblings, some, usesOwnContext } = require('../syntax');
 
 const OWN_LOW = new Set(['SequenceExpression', 'AssignmentExpression', 'ArrowFunctionExpression', 'ConditionalExpression', 'YieldExpression']);
@@ -14,7 +15,9 @@ function chainOf(node) {
     links.unshift({ method: each.callee.property.name, call: each });
     each = each.callee.object;
   }
-  return links.some((link) => link.method === 'then') ? { base: each, links } : null;
+  if (!links.some((link) => link.method === 'then')) return null;
+  const last = links[links.length - 1];
+  return last.method === 'catch' ? { base: each, links: links.slice(0, -1), handler: last.call } : { base: each, links, handler: null };
 }
 
 /** The statement that a chain is the whole of: `return chain;` or `await chain;`. */
@@ -26,8 +29,10 @@ function place(node) {
   return null;
 }
 
-function obstacle(file, chain, { statement }, home) {
-  if (!home || !home.async || home.generator) return 'its function is not async: what it throws at once would become a rejected promise';
+function obstacle(file, chain, { statement, isReturn }, home) {
+  if (!home || home.generator) return 'it stands in no function, or in a generator';
+  const sync = home.async ? '' : asyncObstacle(file, home, statement, chain.base);
+  if (sync) return sync;
   if (file.hasEval) return 'the file uses eval';
   const list = siblings(statement);
   if (!list) return 'it is a branch without braces';
@@ -35,7 +40,21 @@ function obstacle(file, chain, { statement }, home) {
   if (insideTry(statement, home)) return 'it stands in try, which would catch what the promise rejects with';
   if (!file.isAloneOnItsLines(statement.range[0], statement.range[1])) return 'it shares its lines with something else';
   if (hasLooseComment(file, chain, statement)) return 'a comment stands between its parts';
-  return ofLinks(file, chain, home, statement);
+  return ofHandler(file, chain.handler, isReturn && statement.parent === home.body) || ofLinks(file, chain, home, statement);
+}
+
+/** Why a catch at the end cannot become that of a try. */
+function ofHandler(file, handler, isEnd) {
+  if (!handler) return '';
+  const [callback] = handler.arguments;
+  if (handler.arguments.length !== 1 || !isFunction(callback)) return 'catch is given something else than one function';
+  if (!isEnd) return 'what comes after it would run when its catch returns';
+  if (callback.generator || callback.id || callback.async) return 'the callback of its catch has a name, is async or a generator';
+  if (callback.type !== 'ArrowFunctionExpression' && usesOwnContext(file, callback)) return 'a callback uses its own this or arguments';
+  if (callback.params.length > 1 || (callback.params[0] && (callback.params[0].type !== 'Identifier' || callback.params[0].typeAnnotation))) return 'the callback of its catch takes something else than one plain value';
+  const declared = file.scopes.acquire(callback);
+  const isDeclaring = declared && declared.variables.some((each) => each.name !== 'arguments' && each.defs.some((one) => one.type !== 'Parameter'));
+  return isDeclaring ? 'the callback of its catch declares something' : '';
 }
 
 function insideTry(statement, home) {
@@ -45,7 +64,8 @@ function insideTry(statement, home) {
 
 /** A comment that is neither in the promise nor in the body of a callback would be lost. */
 function hasLooseComment(file, chain, statement) {
-  const kept = [chain.base, ...chain.links.flatMap(({ call }) => call.arguments).map((each) => each.body || each)];
+  const calls = [...chain.links.map(({ call }) => call), ...(chain.handler ? [chain.handler] : [])];
+  const kept = [chain.base, ...calls.flatMap((call) => call.arguments).map((each) => each.body || each)];
   return file.comments.some((each) => each.range[0] >= statement.range[0] && each.range[1] <= statement.range[1]
     && !kept.some((node) => each.range[0] >= node.range[0] && each.range[1] <= node.range[1]));
 }
@@ -104,12 +124,12 @@ function valueOf(callback) {
 }
 
 /** The statements of a body without its last return, as they stand, moved to an indentation. */
-function bodyLines(file, callback, indent) {
+function bodyLines(file, callback, indent, isWhole = false) {
   if (callback.body.type !== 'BlockStatement') return '';
   const [open, close] = [file.code.getFirstToken(callback.body), file.code.getLastToken(callback.body)];
   const list = callback.body.body;
   const last = list[list.length - 1];
-  const end = last && last.type === 'ReturnStatement' ? file.code.getTokenBefore(last, { includeComments: true }).range[1] : file.code.getTokenBefore(close, { includeComments: true }).range[1];
+  const end = !isWhole && last && last.type === 'ReturnStatement' ? file.code.getTokenBefore(last, { includeComments: true }).range[1] : file.code.getTokenBefore(close, { includeComments: true }).range[1];
   if (end <= open.range[1]) return '';
   const text = file.text.slice(open.range[1], end).replace(/\r\n/g, '\n');
   return moved(text.replace(/^[ \t]*\n/, '').replace(/^[ \t]*(?=\S)/, (blank) => (text.startsWith('\n') ? blank : indent)), indent);
@@ -121,8 +141,19 @@ function moved(text, indent) {
   return lines.map((line) => (line.startsWith(old) ? (line.trim() ? indent + line.slice(old.length) : line) : line)).join('\n') + '\n';
 }
 
+/** The chain inside of a try, with its catch. */
+function guarded(file, chain, indent) {
+  const [callback] = chain.handler.arguments;
+  const unit = file.indentUnit();
+  const inner = written(file, chain, indent + unit, { isReturn: true, atEnd: true, keyword: 'return await' });
+  const name = callback.params.length ? ` (${callback.params[0].name})` : '';
+  const isBlock = callback.body.type === 'BlockStatement';
+  const body = isBlock ? bodyLines(file, callback, indent + unit, true) : `${indent + unit}return ${file.textOf(callback.body)};\n`;
+  return `${indent}try {\n${inner}\n${indent}} catch${name} {\n${body}${indent}}`;
+}
+
 /** `atEnd` says that the function ends with the statement: a return without a value may be left out. */
-function written(file, { base, links }, indent, { isReturn, atEnd }) {
+function written(file, { base, links }, indent, { isReturn, atEnd, keyword = 'return' }) {
   let text = '';
   let value = file.textOf(base);
   let node = base;
@@ -135,12 +166,18 @@ function written(file, { base, links }, indent, { isReturn, atEnd }) {
     value = node ? file.textOf(node) : '';
     if (!node) node = { type: 'none' };
   }
-  if (isReturn) return `${text}${value ? `${indent}return ${value};` : atEnd ? '' : `${indent}return;`}`.replace(/\n$/, '');
+  if (isReturn) return `${text}${value ? `${indent}${keyword} ${keyword === 'return' || !OWN_LOW.has(node.type) ? value : `(${value})`};` : atEnd ? '' : `${indent}return;`}`.replace(/\n$/, '');
   return `${text}${value ? `${indent}await ${OWN_LOW.has(node.type) ? `(${value})` : value};` : ''}`.replace(/\n$/, '');
 }
 
 function isVerbatim(file, node) {
   return ['TemplateLiteral', 'JSXText'].includes(node.type) && !file.isOneLine(node);
+}
+
+function edits(file, chain, { statement, isReturn }, home, indent) {
+  const text = chain.handler ? guarded(file, chain, indent) : written(file, chain, indent, { isReturn, atEnd: statement.parent === home.body });
+  const made = [[file.lineStart(statement.range[0]), statement.range[1], text]];
+  return home.async ? made : [[asyncPlace(file, home), asyncPlace(file, home), 'async '], ...made];
 }
 
 module.exports = {
@@ -155,7 +192,7 @@ module.exports = {
       const why = isText ? 'a text in it goes over several lines' : obstacle(file, chain, where, home);
       const indent = file.indentOf(where.statement.range[0]);
       if (why) out.refuse(node, why);
-      else out.change(node, [[file.lineStart(where.statement.range[0]), where.statement.range[1], written(file, chain, indent, { isReturn: where.isReturn, atEnd: where.statement.parent === home.body })]]);
+      else out.change(node, edits(file, chain, where, home, indent));
     }
   },
 };
