@@ -101,7 +101,7 @@ mod tests {
                 .open(path)
                 .unwrap()
                 .set_modified(time)
-                .unwrap()
+                .unwrap();
         };
         set(&report, now);
         set(&source, now - Duration::from_secs(9));

@@ -122,7 +122,7 @@ pub(super) async fn lint(
         .await?;
     let tool = format!("eslint {}", answer.version);
     let mut linted = LintAnswer {
-        notes: notes(project, configuration, &answer, asked),
+        notes: notes(use_project, &answer, asked),
         ..LintAnswer::default()
     };
     for file in request.files {
@@ -141,31 +141,35 @@ pub(super) fn uses_project(project: &Project, configuration: &Configuration) -> 
     project.is_trusted() && !configuration.flat.is_empty()
 }
 
-fn notes(
+const OURS: &str = "ESLint's and typescript-eslint's recommended rules were used";
+
+/// Why our configuration is used instead of the project's, if it is used for all files.
+pub(super) fn configuration_note(
     project: &Project,
     configuration: &Configuration,
-    answer: &Answer,
-    asked: usize,
-) -> Vec<String> {
+) -> Option<String> {
+    match (configuration.flat.first(), configuration.old.first()) {
+        (Some(_), _) if project.is_trusted() => None,
+        (Some(first), _) => Some(format!(
+            "{OURS} instead of {first}: it is code, and the project is not trusted"
+        )),
+        (None, Some(old)) => Some(format!(
+            "{OURS} instead of {old}: ESLint 9 and newer do not read it"
+        )),
+        (None, None) => Some(format!(
+            "{OURS}: the project has no configuration of ESLint"
+        )),
+    }
+}
+
+/// What the answer says of the project's own configuration.
+fn notes(use_project: bool, answer: &Answer, asked: usize) -> Vec<String> {
     let mut notes = Vec::new();
-    let ours = "ESLint's and typescript-eslint's recommended rules were used";
-    if let Some(first) = configuration.flat.first().filter(|_| !project.is_trusted()) {
+    if use_project && !answer.configuration.is_empty() {
+        notes.push(format!("{OURS}: {}", answer.configuration));
+    } else if use_project && answer.ours > 0 {
         notes.push(format!(
-            "{ours} instead of {first}: it is code, and the project is not trusted"
-        ));
-    } else if let (Some(old), true) = (configuration.old.first(), configuration.flat.is_empty()) {
-        notes.push(format!(
-            "{ours} instead of {old}: ESLint 9 and newer do not read it"
-        ));
-    } else if configuration.flat.is_empty() {
-        notes.push(format!(
-            "{ours}: the project has no configuration of ESLint"
-        ));
-    } else if !answer.configuration.is_empty() {
-        notes.push(format!("{ours}: {}", answer.configuration));
-    } else if answer.ours > 0 {
-        notes.push(format!(
-            "{ours} for {} of {asked} files, which no configuration of the project is for",
+            "{OURS} for {} of {asked} files, which no configuration of the project is for",
             answer.ours
         ));
     }

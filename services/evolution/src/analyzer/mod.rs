@@ -11,6 +11,7 @@ mod eslint;
 mod facts;
 mod git;
 mod graph;
+mod keys;
 mod oxlint;
 mod programs;
 mod report;

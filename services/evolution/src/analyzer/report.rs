@@ -69,7 +69,7 @@ pub(super) fn report(
     let mut markers = markers(code);
     let picture = Picture {
         files: files.iter().collect(),
-        functions: functions.clone(),
+        functions: &functions,
         old_forms: chosen(code)
             .map(|fact| (fact.path.as_str(), &fact.facts.old_forms[..]))
             .collect(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use shim_proto::evolution::v1::analyze_workflow_response::Event;
 use shim_proto::evolution::v1::{AnalysisReport, Finding, FindingPage, UnreadFile};
@@ -11,18 +11,19 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::cache::{KeptFile, Memory};
-use super::configuration::{self, Configuration};
+use super::keys::Keys;
 use super::report::{self, CodeFacts, Told};
-use super::sources::{Source, Sources};
-use super::stages::{self, Fast, Lint, Types};
-use super::{AnalysisOptions, AnalyzerContext, coverage, eslint};
+use super::sources::Sources;
+use super::stages::{self, Fast, Lint, LintWork, Types};
+use super::{AnalysisOptions, AnalyzerContext, eslint};
 use crate::error::EvolutionError;
 use crate::project::Project;
 use crate::tool_host::{HostError, ProgressSink};
 
 /// Findings in one message.
 const PAGE: usize = 500;
-const DAY_SECONDS: u64 = 24 * 3_600;
+/// ESLint has linted so many files before a first picture could be read.
+const FEW: usize = 20;
 
 pub(super) struct Run<'a> {
     pub(super) context: &'a AnalyzerContext,
@@ -33,36 +34,6 @@ pub(super) struct Run<'a> {
     pub(super) progress: ProgressSink,
     started: Instant,
     id: String,
-}
-
-/// What the answers hang on.
-pub(super) struct Keys {
-    pub(super) configuration: Configuration,
-    /// Of ESLint's answers, beside the file.
-    pub(super) lint: blake3::Hash,
-    /// Of answers that may hang on other files.
-    pub(super) world: blake3::Hash,
-    /// Of the history: the commit and the day.
-    pub(super) history: String,
-    /// Of the whole answer.
-    answer: blake3::Hash,
-    /// Files of TypeScript.
-    pub(super) typescript_files: usize,
-}
-
-impl Keys {
-    /// Of where imports lead.
-    pub(super) fn graph(&self, sources: &Sources) -> blake3::Hash {
-        let mut hasher = blake3::Hasher::new();
-        for hash in [
-            sources.names_hash(),
-            self.configuration.files,
-            self.configuration.dependencies,
-        ] {
-            hasher.update(hash.as_bytes());
-        }
-        hasher.finalize()
-    }
 }
 
 impl<'a> Run<'a> {
@@ -145,75 +116,6 @@ impl<'a> Run<'a> {
         Ok((Sources::of(all, Some(&paths)), message))
     }
 
-    async fn keys(
-        &self,
-        sources: &Arc<Sources>,
-        tools: &std::path::Path,
-    ) -> Result<Keys, EvolutionError> {
-        let (root, files) = (self.project.root().to_path_buf(), Arc::clone(sources));
-        let is_trusted = self.project.is_trusted();
-        let read = move || {
-            configuration::read(
-                &root,
-                files.files.iter().map(|file| file.path.as_str()),
-                is_trusted,
-            )
-        };
-        let configuration = blocking(read).await?;
-        let mut lint = blake3::Hasher::new();
-        lint.update(tools.as_os_str().as_encoded_bytes());
-        lint.update(eslint::METHOD.as_bytes());
-        if eslint::uses_project(self.project, &configuration) {
-            lint.update(b"project");
-            lint.update(configuration.files.as_bytes());
-            lint.update(configuration.loaded.as_bytes());
-        }
-        let lint = lint.finalize();
-        let mut world = blake3::Hasher::new();
-        for hash in [
-            sources.hash(),
-            configuration.files,
-            configuration.dependencies,
-        ] {
-            world.update(hash.as_bytes());
-        }
-        let world = world.finalize();
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let day = now.map_or(0, |now| now.as_secs() / DAY_SECONDS);
-        let head = self
-            .project
-            .git()
-            .and_then(|git| git.head.clone())
-            .unwrap_or_default();
-        let history = format!("{head} {day}");
-        let mut answer = blake3::Hasher::new();
-        answer.update(lint.as_bytes());
-        answer.update(world.as_bytes());
-        answer.update(sources.choice_hash().as_bytes());
-        for text in [
-            history.clone(),
-            coverage::key(self.project.root()),
-            self.options.limit.to_string(),
-        ] {
-            answer.update(text.as_bytes());
-            answer.update(&[0]);
-        }
-        answer.update(&[u8::from(self.project.is_trusted())]);
-        answer.update(&[u8::from(self.project.git_refusal().is_some())]);
-        Ok(Keys {
-            configuration,
-            lint,
-            world,
-            history,
-            answer: answer.finalize(),
-            typescript_files: sources
-                .files
-                .iter()
-                .filter(|file| is_typescript(&file.path))
-                .count(),
-        })
-    }
-
     /// The answer of the last analysis, since nothing changed.
     async fn repeat(
         &self,
@@ -254,38 +156,57 @@ impl<'a> Run<'a> {
         tools: &std::path::Path,
         memory: &mut Memory,
     ) -> Result<(AnalysisReport, bool), EvolutionError> {
-        let known = std::mem::take(&mut memory.kept);
+        let mut known = std::mem::take(&mut memory.kept);
+        let (fast_lint, known_types) = (std::mem::take(&mut known.fast_lint), known.types.take());
+        let work = LintWork::new(&sources, keys, &mut known);
+        // What is whole at once needs no first picture.
+        let is_slow = work.files.asked.len() > FEW || !keys.configuration.typescript.is_empty();
         let lint = async {
             match self.options.first_picture_only {
-                true => Ok(Lint::default()),
-                false => self.lint(&sources, keys, &known).await,
+                true => Ok(work.unasked()),
+                false => self.lint(work, keys).await,
             }
         };
         let quick = async {
             let (code, fast) = self
-                .quick(project, &sources, keys, tools, memory, &known)
+                .quick(project, &sources, keys, tools, memory, fast_lint)
                 .await?;
-            self.send_first_picture(&code, &fast, &sources).await?;
+            if is_slow || self.options.first_picture_only {
+                self.send_first_picture(&code, &fast, &sources).await?;
+            }
             let types = match self.options.first_picture_only {
                 true => Types::default(),
-                false => self.types(keys, tools, &known).await?,
+                false => self.types(keys, tools, known_types.as_ref()).await?,
             };
             Ok::<_, EvolutionError>((code, fast, types))
         };
         let (lint, quick) = tokio::try_join!(lint, quick)?;
         let (code, fast, types) = quick;
-        let told = self.told(&lint, &fast, Some(&types), &sources);
-        let (report, findings) = report::report(&code, told, &self.id);
+        let nothing = Lint::default();
+        let is_whole = !self.options.first_picture_only;
+        let mut told = self.told(
+            if is_whole { &lint } else { &nothing },
+            &fast,
+            Some(&types),
+            &sources,
+        );
+        if is_whole {
+            told.notes.extend(eslint::configuration_note(
+                self.project,
+                &keys.configuration,
+            ));
+        }
+        let id = self.id.clone();
+        let (report, findings) = blocking(move || report::report(&code, told, &id)).await?;
         let report = self.finish(report);
         if self.options.with_findings {
             self.send_findings(findings).await?;
         }
-        if self.options.first_picture_only {
-            memory.kept = known;
-            return Ok((report, false));
+        memory.kept = stages::kept(keys.answer, &report, known_types, lint, fast, types);
+        if !is_whole {
+            memory.kept.answer_key.clear();
         }
-        memory.kept = stages::kept(keys.answer, &report, known, lint, fast, types);
-        Ok((report, true))
+        Ok((report, is_whole))
     }
 
     fn finish(&self, mut report: AnalysisReport) -> AnalysisReport {
@@ -365,20 +286,6 @@ impl<'a> Run<'a> {
         let sent = self.events.send(event).await;
         sent.map_err(|_| HostError::Cancelled.into())
     }
-}
-
-fn is_typescript(path: &str) -> bool {
-    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
-    matches!(extension, "ts" | "tsx" | "mts" | "cts")
-}
-
-/// The key of a file's answer: its content, its path, and what else the answers hang on.
-pub(super) fn file_key(file: &Source, others: &blake3::Hash) -> blake3::Hash {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(file.hash.as_bytes());
-    hasher.update(others.as_bytes());
-    hasher.update(file.path.as_bytes());
-    hasher.finalize()
 }
 
 /// Runs work that uses the processor or waits for the disk, off the threads of the runtime.

@@ -12,34 +12,52 @@ use shim_proto::evolution::v1::{AnalysisReport, Finding, ToolRun, UnreadFile};
 
 use super::cache::{Kept, KeptFile, KeptTypes};
 use super::eslint;
+use super::keys::file_key;
 use super::report;
-use super::run::file_key;
 use super::sources::Source;
 use crate::domain::analysis::tsc;
 
 pub(super) use fast::Fast;
-pub(super) use lint::Lint;
+pub(super) use lint::{Lint, LintWork};
 pub(super) use types::Types;
 
 /// Files whose answers are still true, and those that a tool is to be asked about.
-fn divided<'s, 'k>(
-    files: &[&'s Source],
-    known: &'k [KeptFile],
+///
+/// Answers about files that are not in `files` stay as well: their keys tell whether they hold.
+pub(super) fn divided(
+    files: &[Source],
+    known: Vec<KeptFile>,
     others: &blake3::Hash,
     world: &blake3::Hash,
-) -> (Vec<&'k KeptFile>, Vec<&'s Source>) {
-    let known: HashMap<&str, &KeptFile> = known
-        .iter()
-        .map(|file| (file.path.as_str(), file))
+) -> Divided {
+    let mut known: HashMap<String, KeptFile> = known
+        .into_iter()
+        .map(|file| (file.path.clone(), file))
         .collect();
-    let (mut held, mut asked) = (Vec::new(), Vec::new());
+    let mut divided = Divided::default();
     for file in files {
-        match known.get(file.path.as_str()) {
-            Some(kept) if kept.holds(&file_key(file, others), world) => held.push(*kept),
-            _ => asked.push(*file),
+        match known.remove(&file.path) {
+            Some(kept) if kept.holds(&file_key(file, others), world) => {
+                divided.cached += usize::from(file.is_chosen);
+                divided.held.push(kept);
+            }
+            Some(kept) if !file.is_chosen => divided.held.push(kept),
+            _ if file.is_chosen => divided.asked.push(file.clone()),
+            _ => {}
         }
     }
-    (held, asked)
+    divided
+}
+
+/// Files by what is known of them.
+#[derive(Default)]
+pub(super) struct Divided {
+    /// Answers that stay.
+    held: Vec<KeptFile>,
+    /// How many of them are about chosen files, and true.
+    cached: usize,
+    /// Chosen files that a tool is to be asked about.
+    pub(super) asked: Vec<Source>,
 }
 
 fn tool_run(tool: &str, started: Instant, files: usize, cached: usize) -> ToolRun {
@@ -91,11 +109,11 @@ fn path(finding: &Finding) -> &str {
         .map_or("", |location| &location.path)
 }
 
-/// What is kept for the next analysis. Answers about files that this one was not about stay: their keys tell whether they hold.
+/// What is kept for the next analysis.
 pub(super) fn kept(
     answer: blake3::Hash,
     report: &AnalysisReport,
-    known: Kept,
+    known_types: Option<KeptTypes>,
     lint: Lint,
     fast: Fast,
     types: Types,
@@ -110,18 +128,12 @@ pub(super) fn kept(
             Vec::new()
         },
         report: is_whole.then(|| report.clone()),
-        lint: merged(known.lint, lint.files),
-        fast_lint: merged(known.fast_lint, fast.lint),
-        types: types.into_kept().or(known.types),
+        lint: lint.files,
+        fast_lint: fast.lint,
+        types: types.into_kept().or(known_types),
         lint_notes: lint.notes,
         lint_tool: lint.tool,
     }
-}
-
-fn merged(known: Vec<KeptFile>, new: Vec<KeptFile>) -> Vec<KeptFile> {
-    let both = known.into_iter().chain(new);
-    let files: BTreeMap<String, KeptFile> = both.map(|file| (file.path.clone(), file)).collect();
-    files.into_values().collect()
 }
 
 impl Types {

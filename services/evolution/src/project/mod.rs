@@ -163,7 +163,7 @@ impl Project {
     pub(crate) async fn every_source_file(&self) -> Result<SourceFiles, EvolutionError> {
         let mut project = self.clone();
         project.asked.clone_from(&project.root);
-        Ok(blocking(move || project.search(&[])).await?)
+        blocking(move || project.search(&[])).await
     }
 
     fn search(&self, include: &[String]) -> Result<SourceFiles, ProjectError> {

@@ -8,14 +8,15 @@ use std::time::Instant;
 use shim_proto::evolution::v1::{Project, ToolRun, UnreadFile};
 
 use super::code::{Code, facts_key};
-use super::{divided, tool_run};
-use crate::analyzer::cache::{Kept, KeptFile, Memory};
+use super::{Divided, divided, tool_run};
+use crate::analyzer::cache::{KeptFile, Memory};
 use crate::analyzer::coverage;
 use crate::analyzer::git;
+use crate::analyzer::keys::{Keys, file_key};
 use crate::analyzer::oxlint::{CONFIG, Oxlint};
 use crate::analyzer::programs::ProgramError;
 use crate::analyzer::report::CodeFacts;
-use crate::analyzer::run::{Keys, Run, blocking, file_key};
+use crate::analyzer::run::{Run, blocking};
 use crate::analyzer::sources::{CHANGED, Source, Sources, texts};
 use crate::domain::analysis::history::History;
 use crate::domain::analysis::oxlint::OxlintAnswer;
@@ -45,11 +46,14 @@ impl Run<'_> {
         keys: &Keys,
         tools: &Path,
         memory: &mut Memory,
-        known: &Kept,
+        known: Vec<KeptFile>,
     ) -> Result<(Arc<CodeFacts>, Fast), EvolutionError> {
-        let chosen: Vec<&Source> = sources.chosen().collect();
         let others = fast_key(tools);
-        let (held, asked) = divided(&chosen, &known.fast_lint, &others, &keys.world);
+        let Divided {
+            held,
+            cached,
+            asked,
+        } = divided(&sources.files, known, &others, &keys.world);
         let texts = self.texts(sources, &asked, memory).await?;
         let code = Code {
             root: self.project.root().to_path_buf(),
@@ -73,16 +77,22 @@ impl Run<'_> {
         );
         let (found, (coverage, coverage_failures)) = (found?, coverage?);
         let mut fast = Fast {
-            lint: held.into_iter().cloned().collect(),
+            lint: held,
             unread: found.unread,
             ..Fast::default()
         };
         fast.runs.push(found.run);
-        add_linted(&mut fast, linted?, &asked, &texts, &others);
+        add_linted(&mut fast, linted?, cached, &asked, &texts, &others);
         let history = add_history(&mut fast, history?, self.project.git_refusal());
         memory.facts = found.facts;
         memory.resolved = found.resolved;
-        memory.history = Some((keys.history.clone(), Arc::clone(&history)));
+        if fast
+            .runs
+            .iter()
+            .all(|run| run.tool != "git" || run.failure.is_empty())
+        {
+            memory.history = Some((keys.history.clone(), Arc::clone(&history)));
+        }
         fast.notes.extend(
             coverage_failures
                 .into_iter()
@@ -104,14 +114,14 @@ impl Run<'_> {
     async fn texts(
         &self,
         sources: &Sources,
-        asked: &[&Source],
+        asked: &[Source],
         memory: &Memory,
     ) -> Result<Texts, EvolutionError> {
         let unknown = sources
             .files
             .iter()
             .filter(|file| !memory.facts.contains_key(&facts_key(file)));
-        let wanted = asked.iter().copied().chain(unknown);
+        let wanted = asked.iter().chain(unknown);
         let wanted: BTreeMap<&str, &Source> =
             wanted.map(|file| (file.path.as_str(), file)).collect();
         let wanted: Vec<Source> = wanted.into_values().cloned().collect();
@@ -122,7 +132,7 @@ impl Run<'_> {
 
     async fn oxlint(
         &self,
-        asked: &[&Source],
+        asked: &[Source],
         texts: &Texts,
         tools: &Path,
     ) -> Result<(OxlintAnswer, ToolRun), EvolutionError> {
@@ -207,11 +217,12 @@ fn fast_key(tools: &Path) -> blake3::Hash {
 fn add_linted(
     fast: &mut Fast,
     (answer, mut run): (OxlintAnswer, ToolRun),
-    asked: &[&Source],
+    cached: usize,
+    asked: &[Source],
     texts: &Texts,
     others: &blake3::Hash,
 ) {
-    run.cached_files = fast.lint.len() as u64;
+    run.cached_files = cached as u64;
     run.files += run.cached_files;
     let has_failed = !run.failure.is_empty();
     fast.runs.push(run);

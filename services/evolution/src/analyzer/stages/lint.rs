@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use shim_proto::evolution::v1::ToolRun;
 
-use super::{divided, tool_run};
+use super::{Divided, divided, tool_run};
 use crate::analyzer::cache::{Kept, KeptFile};
 use crate::analyzer::eslint::{self, LintRequest, LintedFile};
-use crate::analyzer::run::{Keys, Run, file_key};
+use crate::analyzer::keys::{Keys, file_key};
+use crate::analyzer::run::Run;
 use crate::analyzer::sources::{Source, Sources};
 use crate::error::EvolutionError;
 use crate::tool_host::HostError;
@@ -22,26 +23,52 @@ pub(in crate::analyzer) struct Lint {
     pub(in crate::analyzer) tool: String,
 }
 
+/// What is known, and what ESLint is to be asked.
+pub(in crate::analyzer) struct LintWork {
+    pub(in crate::analyzer) files: Divided,
+    /// Whether an answer may hang on other files, which the host may know from before.
+    looks_further: bool,
+    notes: Vec<String>,
+    tool: String,
+}
+
+impl LintWork {
+    /// Takes what is known of the files.
+    pub(in crate::analyzer) fn new(sources: &Sources, keys: &Keys, known: &mut Kept) -> Self {
+        let files = std::mem::take(&mut known.lint);
+        Self {
+            looks_further: files.iter().any(|file| !file.world.is_empty()),
+            files: divided(&sources.files, files, &keys.lint, &keys.world),
+            notes: std::mem::take(&mut known.lint_notes),
+            tool: std::mem::take(&mut known.lint_tool),
+        }
+    }
+
+    /// What is known, without a question.
+    pub(in crate::analyzer) fn unasked(self) -> Lint {
+        Lint {
+            files: self.files.held,
+            notes: self.notes,
+            tool: self.tool,
+            run: None,
+        }
+    }
+}
+
 impl Run<'_> {
     /// ESLint over the chosen files.
     pub(in crate::analyzer) async fn lint(
         &self,
-        sources: &Sources,
+        mut work: LintWork,
         keys: &Keys,
-        known: &Kept,
     ) -> Result<Lint, EvolutionError> {
         let started = Instant::now();
-        let chosen: Vec<&Source> = sources.chosen().collect();
-        let (held, asked) = divided(&chosen, &known.lint, &keys.lint, &keys.world);
-        let mut lint = Lint {
-            files: held.into_iter().cloned().collect(),
-            notes: known.lint_notes.clone(),
-            tool: known.lint_tool.clone(),
-            run: None,
-        };
-        let cached = lint.files.len();
+        let asked = std::mem::take(&mut work.files.asked);
+        let (cached, looks_further) = (work.files.cached, work.looks_further);
+        let files = asked.len() + cached;
+        let mut lint = work.unasked();
         if !asked.is_empty() {
-            match self.ask(&asked, keys, known).await {
+            match self.ask(&asked, keys, looks_further).await {
                 Ok(answer) => {
                     lint.notes = answer.notes;
                     lint.tool = answer.tool;
@@ -54,21 +81,21 @@ impl Run<'_> {
                 }
                 Err(why) => {
                     let failure = failure(why)?;
-                    let run = tool_run("eslint ", started, chosen.len(), cached);
+                    let run = tool_run("eslint ", started, files, cached);
                     lint.run = Some(ToolRun { failure, ..run });
                     return Ok(lint);
                 }
             }
         }
-        lint.run = Some(tool_run(&lint.tool, started, chosen.len(), cached));
+        lint.run = Some(tool_run(&lint.tool, started, files, cached));
         Ok(lint)
     }
 
     async fn ask(
         &self,
-        asked: &[&Source],
+        asked: &[Source],
         keys: &Keys,
-        known: &Kept,
+        refresh: bool,
     ) -> Result<eslint::LintAnswer, EvolutionError> {
         let total = asked.len() as u64;
         self.progress
@@ -76,16 +103,17 @@ impl Run<'_> {
         let request = LintRequest {
             files: asked.iter().map(|file| file.path.as_str()).collect(),
             fingerprint: keys.lint.to_hex().to_string(),
-            refresh: known.lint.iter().any(|file| !file.world.is_empty()),
+            refresh,
         };
         let configuration = &keys.configuration;
+        let (host, cancel) = (&self.context.host, self.cancel);
         eslint::lint(
-            &self.context.host,
+            host,
             self.project,
             configuration,
             request,
             &self.progress,
-            self.cancel,
+            cancel,
         )
         .await
     }

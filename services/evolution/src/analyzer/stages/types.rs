@@ -6,9 +6,10 @@ use std::time::Instant;
 use shim_proto::evolution::v1::{Finding, ToolRun};
 
 use super::tool_run;
-use crate::analyzer::cache::Kept;
+use crate::analyzer::cache::KeptTypes;
+use crate::analyzer::keys::Keys;
 use crate::analyzer::programs::ProgramError;
-use crate::analyzer::run::{Keys, Run};
+use crate::analyzer::run::Run;
 use crate::analyzer::types::{Compiler, Place, program};
 use crate::error::EvolutionError;
 use crate::tool_host::HostError;
@@ -32,7 +33,7 @@ impl Run<'_> {
         &self,
         keys: &Keys,
         tools: &Path,
-        known: &Kept,
+        known: Option<&KeptTypes>,
     ) -> Result<Types, EvolutionError> {
         let started = Instant::now();
         let mut types = Types::default();
@@ -43,11 +44,7 @@ impl Run<'_> {
         hasher.update(keys.world.as_bytes());
         hasher.update(tools.as_os_str().as_encoded_bytes());
         let key = hasher.finalize();
-        if let Some(kept) = known
-            .types
-            .as_ref()
-            .filter(|kept| kept.key == key.as_bytes())
-        {
+        if let Some(kept) = known.filter(|kept| kept.key == key.as_bytes()) {
             types.findings.clone_from(&kept.findings);
             types.notes.clone_from(&kept.notes);
             types.key = Some(key);

@@ -225,7 +225,10 @@ mod tests {
         tokens
     }
 
-    fn found(files: &[(&str, &Tokens)]) -> Vec<(u32, Vec<(String, u32, u32)>)> {
+    /// Tokens and places of a duplicate.
+    type Told = (u32, Vec<(String, u32, u32)>);
+
+    fn found(files: &[(&str, &Tokens)]) -> Vec<Told> {
         let sources: Vec<Source<'_>> = files
             .iter()
             .map(|(path, tokens)| Source { path, tokens })

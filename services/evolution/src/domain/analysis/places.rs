@@ -88,15 +88,21 @@ pub(crate) fn whole_line(path: &str, line: u32, end_line: u32) -> Location {
 
 /// Findings in the order of paths and places; at one place, of tools and rules.
 pub(crate) fn by_place(one: &Finding, other: &Finding) -> Ordering {
-    let key = |finding: &Finding| {
-        let place = finding.location.clone().unwrap_or_default();
-        (place.path, place.line, place.column)
-    };
-    key(one)
-        .cmp(&key(other))
-        .then_with(|| one.tool.cmp(&other.tool))
-        .then_with(|| one.rule.cmp(&other.rule))
-        .then_with(|| one.message.cmp(&other.message))
+    order(one).cmp(&order(other))
+}
+
+fn order(finding: &Finding) -> (&str, u32, u32, &str, &str, &str) {
+    let place = finding.location.as_ref();
+    let (path, line, column) =
+        place.map_or(("", 0, 0), |place| (&*place.path, place.line, place.column));
+    (
+        path,
+        line,
+        column,
+        &finding.tool,
+        &finding.rule,
+        &finding.message,
+    )
 }
 
 #[cfg(test)]

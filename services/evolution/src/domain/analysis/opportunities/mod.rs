@@ -24,7 +24,7 @@ pub(crate) struct Picture<'a> {
     /// Figures of files.
     pub(crate) files: Vec<&'a Figures>,
     /// Figures of functions.
-    pub(crate) functions: Vec<Figures>,
+    pub(crate) functions: &'a [Figures],
     /// Older forms in files, by path.
     pub(crate) old_forms: Vec<(&'a str, &'a [OldForms])>,
     /// Markers of debt.
@@ -65,18 +65,8 @@ pub(crate) fn opportunities(picture: &Picture<'_>) -> Vec<Opportunity> {
 /// Sorts opportunities, best first, and gives ids that occur twice a number.
 pub(crate) fn rank(opportunities: &mut [Opportunity]) {
     opportunities.sort_by(|one, other| {
-        let place = |opportunity: &Opportunity| {
-            let place = opportunity.location.clone().unwrap_or_default();
-            (
-                opportunity.kind.clone(),
-                place.path,
-                place.line,
-                opportunity.title.clone(),
-            )
-        };
         let best = other.score.total_cmp(&one.score);
         best.then_with(|| place(one).cmp(&place(other)))
-            .then_with(|| one.opportunity_id.cmp(&other.opportunity_id))
             .then_with(|| other.impact.total_cmp(&one.impact))
             .then_with(|| other.confidence.total_cmp(&one.confidence))
             .then_with(|| one.effort.total_cmp(&other.effort))
@@ -90,6 +80,18 @@ pub(crate) fn rank(opportunities: &mut [Opportunity]) {
             opportunity.opportunity_id = format!("{id}-{number}");
         }
     }
+}
+
+fn place(opportunity: &Opportunity) -> (&str, &str, u32, &str, &str) {
+    let place = opportunity.location.as_ref();
+    let (path, line) = place.map_or(("", 0), |place| (&*place.path, place.line));
+    (
+        &opportunity.kind,
+        path,
+        line,
+        &opportunity.title,
+        &opportunity.opportunity_id,
+    )
 }
 
 /// An opportunity before it is ranked.
@@ -234,7 +236,7 @@ mod tests {
         };
         let ids = [3, 90].map(|line| {
             let picture = Picture {
-                functions: vec![figures(line)],
+                functions: &[figures(line)],
                 ..Picture::default()
             };
             opportunities(&picture)[0].opportunity_id.clone()
