@@ -167,6 +167,16 @@ class SourceFile {
     return node.loc.start.line === node.loc.end.line;
   }
 
+  /** A semicolon if most statements of this file end with one, or if what follows would go on with the statement before it. */
+  semicolon(next = '') {
+    if (this.endsStatements === undefined) {
+      const statements = this.all('ExpressionStatement', 'ReturnStatement', 'VariableDeclaration').filter((each) => !/^For/.test(each.parent.type));
+      const ended = statements.filter((each) => this.text[each.range[1] - 1] === ';').length;
+      this.endsStatements = ended * 2 >= statements.length;
+    }
+    return this.endsStatements || /^\s*[([`+\-/*,.]/.test(next) ? ';' : '';
+  }
+
   /** What one step of indentation is in this file. */
   indentUnit() {
     const lines = this.text.match(/^[ \t]+(?=\S)/gm) || [];

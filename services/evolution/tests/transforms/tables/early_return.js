@@ -8,6 +8,7 @@ module.exports = {
   rule: 'early-return',
   path: 'a.mjs',
   changed: [
+    ['function f(a, b) {\n  if (a) {\n    g()\n    if (b) h()\n  }\n}\n', 'function f(a, b) {\n  if (!a) {\n    return\n  }\n  g()\n  if (b) h()\n}\n'],
     ['function f(a, b) {\n  if (!(a)?.(b)) {\n    if (b) {\n      g();\n    }\n  }\n}', 'function f(a, b) {\n  if ((a)?.(b)) {\n    return;\n  }\n  if (b) {\n    g();\n  }\n}'],
     nested('a', '!a'), nested('!a', 'a'), nested('a === 1', 'a !== 1'), nested('a != null', 'a == null'), nested('a && b', '!(a && b)'),
     nested('a < 1', '!(a < 1)'), nested('a.b()', '!a.b()'), nested('!(a && b)', 'a && b'), nested('a instanceof A', '!(a instanceof A)'),

@@ -4,6 +4,8 @@ module.exports = {
   rule: 'then-to-await',
   path: 'a.mjs',
   changed: [
+    ['async function f() {\n  g()\n  return p.then((x) => {\n    k(x)\n    return x\n  })\n}\n', 'async function f() {\n  g()\n  const x = await p\n  k(x)\n  return x\n}\n'],
+    ['async function f() {\n  g()\n  return p.then((x) => {\n    [x].map(k)\n  })\n}\n', 'async function f() {\n  g()\n  const x = await p;\n  [x].map(k)\n}\n'],
     ['function f(u) {\n  return fetch(u).then((r) => r.json()).then((d) => d.items);\n}\n', 'async function f(u) {\n  const r = await fetch(u);\n  const d = await r.json();\n  return d.items;\n}\n'],
     ['async function g() {}\nconst f = () => {\n  return g().then(() => 1);\n};\n', 'async function g() {}\nconst f = async () => {\n  await g();\n  return 1;\n};\n'],
     ['class A {\n  static m() {\n    return Promise.all([1]).then(([a]) => a);\n  }\n}\n', 'class A {\n  static async m() {\n    const [a] = await Promise.all([1]);\n    return a;\n  }\n}\n'],

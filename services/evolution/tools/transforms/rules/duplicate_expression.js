@@ -99,7 +99,7 @@ module.exports = {
       const at = insertion(file, nodes, home);
       const name = nameFor(file, nodes[0]);
       const start = at.range[0];
-      const line = `const ${name} = ${file.textOf(nodes[0])};\n${file.indentOf(start)}`;
+      const line = `const ${name} = ${file.textOf(nodes[0])}${file.semicolon(file.text.slice(start, start + 1))}\n${file.indentOf(start)}`;
       out.change(nodes[0], [[start, start, line], ...nodes.map((node) => [node.range[0], node.range[1], name])]);
     }
   },

@@ -91,7 +91,7 @@ function edits(file, node) {
   const unit = stepOf(file, node);
   const outer = file.indentOf(node.range[0]);
   const made = [[node.test.range[0], node.test.range[1], negated(file, node.test)]];
-  made.push([open.range[1], open.range[1], `\n${outer}${unit}return;\n${outer}}`]);
+  made.push([open.range[1], open.range[1], `\n${outer}${unit}return${file.semicolon()}\n${outer}}`]);
   for (const { start, text } of linesOf(file, open, close)) {
     if (text.startsWith(outer + unit)) made.push([start, start + unit.length, '']);
   }

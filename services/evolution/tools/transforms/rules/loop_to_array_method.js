@@ -110,7 +110,7 @@ function edits(file, node, shape) {
   const object = shape.value.type === 'ObjectExpression' ? `(${file.textOf(shape.value)})` : file.textOf(shape.value);
   const body = shape.value.type === 'SequenceExpression' ? `(${object})` : shape.method === 'every' ? negation(file, shape.value) : object;
   const call = `${file.textOf(node.right)}.${shape.method}(${item} => ${body})`;
-  if (shape.after) return [[node.range[0], shape.after.range[1], `return ${call};`]];
+  if (shape.after) return [[node.range[0], shape.after.range[1], `return ${call}${file.semicolon()}`]];
   const { init } = shape.before.declarations[0];
   return [[init.range[0], init.range[1], call], [file.code.getLastToken(shape.before).range[1], node.range[1], '']];
 }

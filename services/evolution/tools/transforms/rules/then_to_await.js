@@ -148,7 +148,7 @@ function guarded(file, chain, indent) {
   const inner = written(file, chain, indent + unit, { isReturn: true, atEnd: true, keyword: 'return await' });
   const name = callback.params.length ? ` (${callback.params[0].name})` : '';
   const isBlock = callback.body.type === 'BlockStatement';
-  const body = isBlock ? bodyLines(file, callback, indent + unit, true) : `${indent + unit}return ${file.textOf(callback.body)};\n`;
+  const body = isBlock ? bodyLines(file, callback, indent + unit, true) : `${indent + unit}return ${file.textOf(callback.body)}${file.semicolon()}\n`;
   return `${indent}try {\n${inner}\n${indent}} catch${name} {\n${body}${indent}}`;
 }
 
@@ -160,14 +160,16 @@ function written(file, { base, links }, indent, { isReturn, atEnd, keyword = 're
   for (const { call } of links) {
     const callback = call.arguments[0];
     const awaited = `await ${OWN_LOW.has(node.type) ? `(${value})` : value}`;
-    text += callback.params.length ? `${indent}const ${file.textOf(callback.params[0])} = ${awaited};\n` : `${indent}${awaited};\n`;
-    text += bodyLines(file, callback, indent);
+    const body = bodyLines(file, callback, indent);
+    const end = file.semicolon(body);
+    text += callback.params.length ? `${indent}const ${file.textOf(callback.params[0])} = ${awaited}${end}\n` : `${indent}${awaited}${end}\n`;
+    text += body;
     node = valueOf(callback);
     value = node ? file.textOf(node) : '';
     if (!node) node = { type: 'none' };
   }
-  if (isReturn) return `${text}${value ? `${indent}${keyword} ${keyword === 'return' || !OWN_LOW.has(node.type) ? value : `(${value})`};` : atEnd ? '' : `${indent}return;`}`.replace(/\n$/, '');
-  return `${text}${value ? `${indent}await ${OWN_LOW.has(node.type) ? `(${value})` : value};` : ''}`.replace(/\n$/, '');
+  if (isReturn) return `${text}${value ? `${indent}${keyword} ${keyword === 'return' || !OWN_LOW.has(node.type) ? value : `(${value})`}${file.semicolon()}` : atEnd ? '' : `${indent}return${file.semicolon()}`}`.replace(/\n$/, '');
+  return `${text}${value ? `${indent}await ${OWN_LOW.has(node.type) ? `(${value})` : value}${file.semicolon()}` : ''}`.replace(/\n$/, '');
 }
 
 function isVerbatim(file, node) {
