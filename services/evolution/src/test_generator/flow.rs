@@ -125,7 +125,7 @@ impl Generation<'_> {
             &mut self.bench,
             &mut files,
             &self.by_path,
-            &screened.kills,
+            &screened,
             &mut dropped,
         )
         .await?;
