@@ -21,7 +21,8 @@ pub(crate) use crate::domain::testing::report::{TestCase, TestState};
 pub(crate) use crate::domain::testing::runner::RunnerKind;
 pub(crate) use crate::domain::testing::verdict::{Proof, TestRun, Verdict};
 pub(crate) use facts::{Suite, is_test_file};
-pub(crate) use sandbox::{Sandbox, link_packages, sweep};
+use sandbox::sweep;
+pub(crate) use sandbox::{Sandbox, link_packages};
 
 /// Why tests cannot be started or copied at all; what a started run says is its verdict.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -127,7 +128,8 @@ pub(crate) struct TestRuns {
 }
 
 impl TestRuns {
-    /// Runs tests below `folder`, which is made if it is missing.
+    /// Runs tests below `folder`, which is made if it is missing. What earlier processes left there is removed, so only one process
+    /// may use a folder.
     ///
     /// # Errors
     /// If the folder cannot be made.
@@ -138,6 +140,7 @@ impl TestRuns {
     ) -> Result<Self, TestRunError> {
         let what = format!("the folder {} cannot be made", folder.display());
         std::fs::create_dir_all(&folder).map_err(TestRunError::io(what))?;
+        sweep(&folder);
         Ok(Self {
             groups,
             artifacts,
