@@ -1,7 +1,7 @@
 # `make run` shows everything; `make test` proves it. Both install what is missing and can be repeated at will.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick bench chaos fuzz secrets-report compose-test deny install
+.PHONY: help run test quick bench chaos fuzz evolution-suite secrets-report compose-test deny install
 
 # Cargo's folder, wherever the person has it.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -48,7 +48,12 @@ bench: ## Measure against the peers of each promise; results in target/bench: AR
 	@SHIM_BIN=$(TARGET)/release/shim SHIM_PYTHON=$(VENV)/bin/python SHIM_NODE=$(NODE) \
 		$(TARGET)/release/bench $(AREA)
 
-chaos: ## Kill, freeze and race what is promised: PANEL=checkpoint|races|locks|outages|coordination|tasks|claims|overload ROUNDS=200 SEED=1
+evolution-suite: ## Evolve real packages from npm and run their own tests; figures in target/evolution-suite: ONLY=qs,avvio
+	@deploy/local/setup.sh test $(VENV) $(NODE)
+	ONLY=$(ONLY) cargo nextest run --package shim-evolution --run-ignored ignored-only --no-capture evolution_suite
+	@cat $(TARGET)/evolution-suite/figures.md
+
+chaos: ## Kill, freeze and race what is promised: PANEL=checkpoint|races|locks|outages|coordination|tasks|claims|evolution|overload ROUNDS=200 SEED=1
 	@deploy/local/setup.sh run
 	@cargo build --release --quiet --package shim --package shim-tests
 	@SHIM_BIN=$(TARGET)/release/shim $(TARGET)/release/chaos $(PANEL) \

@@ -174,7 +174,7 @@ impl ServerHandler for McpServer {
             drop(RequestTimer::start(call_metrics::OTHER));
             return Err(ErrorData::new(
                 ErrorCode::METHOD_NOT_FOUND,
-                request.method,
+                format!("unknown method \"{}\"", one_line(&request.method, 100)),
                 None,
             ));
         }

@@ -4,6 +4,17 @@ use prost_types::Timestamp;
 
 use crate::coordination::v1::{Worker, WorkerHealth};
 
+/// Why a worker gives back a task that it cannot do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HoldCause {
+    /// It can do none until a time that it knows.
+    Timed,
+    /// It can do none, for no known time: the task itself may be what troubles it.
+    Untimed,
+    /// The network or the provider is away or busy, which passes by itself and costs the task nothing, however long.
+    Passing,
+}
+
 /// Whether a worker can do no task: it says so, and names no time until when, or one that has not come.
 #[must_use]
 pub fn is_unfit(worker: &Worker, now: Timestamp) -> bool {

@@ -160,6 +160,8 @@ pub mod coordination {
 
 /// Jobs, tasks and what a worker reports of them.
 pub mod task {
+    use std::ops::RangeInclusive;
+
     use super::{DAY, Duration, HOUR};
 
     /// Subtasks of a job.
@@ -240,6 +242,9 @@ pub mod task {
     pub const MAX_QUEUE_NAME_BYTES: usize = 200;
     /// Jobs that have not ended.
     pub const MAX_JOBS: usize = 1_000_000;
+    /// How long ago jobs ended that are forgotten on demand.
+    pub const PRUNE_OLDER_THAN: RangeInclusive<Duration> =
+        Duration::ZERO..=DAY.saturating_mul(3_650);
     /// Queues in use, one for each different set of requirements of tasks that have not ended.
     pub const MAX_QUEUES: usize = 512;
     /// Queues in use that one caller opened.

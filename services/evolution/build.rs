@@ -5,7 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// What a script's name ends in.
-const SCRIPTS: [&str; 3] = ["js", "cjs", "mjs"];
+const SCRIPTS: [&str; 4] = ["js", "cjs", "mjs", "json"];
+/// What the program carries apart.
+const MANIFESTS: [&str; 2] = ["package.json", "package-lock.json"];
 
 fn main() -> io::Result<()> {
     let manifest_dir = variable("CARGO_MANIFEST_DIR")?;
@@ -43,6 +45,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
             .extension()
             .and_then(|it| it.to_str())
             .is_some_and(|it| SCRIPTS.contains(&it))
+            && !MANIFESTS.iter().any(|it| path.ends_with(it))
         {
             files.push(path);
         }

@@ -3,10 +3,12 @@
 //! `--new-redis` sets aside.
 
 mod access;
+mod bounds;
 mod check;
 mod clients;
 mod fix;
 mod machine;
+mod node;
 mod redis_trial;
 mod services;
 mod stack;
@@ -94,12 +96,15 @@ async fn configured(config: &Config) -> Vec<Check> {
             let of_stack = stack::check(config).await;
             let is_replaced = of_stack.iter().any(stack::says_replaced);
             checks.extend(storage::check(config, is_replaced));
+            let worker = &config.worker;
+            checks.extend(storage::artifacts(&worker.artifacts, worker.max_artifacts));
             checks.extend(of_stack);
         }
         // What somebody else put there is not looked at.
         Err(why) => checks.push(storage::untrusted(&why)),
     }
     checks.extend(services::executors(config));
+    checks.push(node::check(config));
     checks
 }
 

@@ -11,7 +11,7 @@ use shim_worker::ExecutorConfig;
 use tonic::{Code, Status};
 
 use super::check::Check;
-use super::store_sizes;
+use super::{bounds, store_sizes};
 use crate::config::Config;
 use crate::connection::{Coordination, call, coordination_at, request, worker_host_at};
 use crate::error::CliError;
@@ -84,6 +84,9 @@ fn refused(name: &'static str, endpoint: &Endpoint, status: Status, redis: Redis
     }
 }
 
+/// Warnings about queues that a finding tells; each queue may have one.
+const MAX_WARNINGS: usize = 5;
+
 /// The queues, and what the store takes.
 async fn queues(service: &mut Coordination) -> Vec<Check> {
     let name = "tasks";
@@ -102,7 +105,9 @@ async fn queues(service: &mut Coordination) -> Vec<Check> {
             )];
         }
     };
-    vec![tasks(&queues), store_sizes::check(&queues)]
+    let mut checks = vec![tasks(&queues), store_sizes::check(&queues)];
+    checks.extend(bounds::check(&queues));
+    checks
 }
 
 fn tasks(queues: &QueueHealthResponse) -> Check {
@@ -116,7 +121,11 @@ fn tasks(queues: &QueueHealthResponse) -> Check {
     } else {
         "`shim tasks health` shows what waits, `shim workers list` who could take it"
     };
-    Check::warn(name, warnings.join("; "), remedy)
+    let mut told = warnings[..warnings.len().min(MAX_WARNINGS)].join("; ");
+    if let Some(more @ 1..) = warnings.len().checked_sub(MAX_WARNINGS) {
+        told.push_str(&format!("; and {more} more"));
+    }
+    Check::warn(name, told, remedy)
 }
 
 /// The worker service at `endpoint`.

@@ -10,6 +10,7 @@ use shim_checkpoint::{
     Fault, Integrity, VerifyReport, VerifyScope, database_path, inspect, set_aside, verify,
     was_opened,
 };
+use shim_exec::Artifacts;
 use shim_render::figures::{bytes, count};
 use shim_render::text::{one_line, short_id};
 use shim_runtime::data_dir::{Coverage, Untrusted};
@@ -19,6 +20,8 @@ use crate::config::Config;
 use crate::sessions::set_aside_line;
 
 const FAIL_BELOW_BYTES: u64 = 20 * 1024 * 1024;
+/// Above this share of its bound something may soon go before its time.
+const FULL_ABOVE: f64 = 0.8;
 const WARN_BELOW_BYTES: u64 = 500 * 1024 * 1024;
 /// Reading all rows of a large database takes longer than a person waits for a check.
 const MAX_READING: Duration = Duration::from_secs(2);
@@ -100,6 +103,26 @@ fn permissions(folder: &Path) -> Check {
         );
     }
     Check::ok("data folder", format!("{shown} (mode {mode:o})"))
+}
+
+/// How much of the room for files of output is used.
+pub(super) fn artifacts(folder: &Path, max: u64) -> Option<Check> {
+    let files = Artifacts::in_folder(folder);
+    if files.number == 0 {
+        return None;
+    }
+    let detail = format!(
+        "{} of output, {} of at most {}",
+        count(files.number, "file"),
+        bytes(files.bytes),
+        bytes(max)
+    );
+    let remedy = "`shim tasks prune --older-than 1d` removes older ones, or raise worker.max_artifacts: above it the oldest \
+                  make room for newer ones";
+    Some(match files.bytes as f64 >= max as f64 * FULL_ABOVE {
+        true => Check::warn("artifacts", detail, remedy),
+        false => Check::ok("artifacts", detail),
+    })
 }
 
 /// Free space on the file system of the folder; of the nearest existing folder above it before the first start.

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use shim_proto::coordination::v1::{FileLease, ListFilesRequest, ListFilesResponse};
 use shim_proto::limits::MAX_LIST;
 use shim_render::figures::count;
-use shim_render::text::{name, one_line};
+use shim_render::text::{name, one_line, title};
 use shim_runtime::git;
 use tonic::{Code, Status};
 
@@ -223,12 +223,12 @@ pub(super) fn print(leases: &[LeaseConflict], out: &mut dyn Write) -> std::io::R
         writeln!(
             out,
             "{} holds {}{purpose}; the lease goes {}",
-            name(&lease.holder, 200),
+            title(&lease.holder, 200),
             one_line(&lease.patterns.join(" "), 500),
             ago(lease.expires_at.as_ref())
         )?;
         for path in covered.iter().take(SHOWN) {
-            writeln!(out, "  {}", name(path, 4_096))?;
+            writeln!(out, "  - {}", name(path, 4_096))?;
         }
         if covered.len() > SHOWN {
             writeln!(out, "  and {} more", covered.len() - SHOWN)?;
@@ -258,11 +258,10 @@ mod tests {
         let mut text = Vec::new();
         print(&[(lease, covered)], &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
-        let first =
-            r#"window 2 holds src/store/** Cargo.toml for "new\u{1b}[2J index"; the lease goes -"#;
+        let first = r#""window 2" holds src/store/** Cargo.toml for "new\u{1b}[2J index"; the lease goes -"#;
         assert!(text.starts_with(first), "{text}");
         assert!(
-            text.contains("\n  src/store/19.rs\n  and 2 more\n"),
+            text.contains("\n  - src/store/19.rs\n  and 2 more\n"),
             "{text}"
         );
     }

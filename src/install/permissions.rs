@@ -151,18 +151,31 @@ impl Obstacle {
     }
 }
 
+/// What keeps every tool of SHIM from being used by these settings.
+pub(super) struct Denial {
+    pub(super) said: String,
+    /// Somebody wants it so; else the settings cannot be read as they stand.
+    pub(super) is_wanted: bool,
+}
+
 /// What keeps every tool of SHIM from being used by these settings, or the settings from being read.
-pub(super) fn denial(file: &Path, text: &str) -> Option<String> {
+pub(super) fn denial(file: &Path, text: &str) -> Option<Denial> {
     let settings: Value = serde_json::from_str(text).unwrap_or_default();
     let is_list = settings["permissions"]
         .get("deny")
         .is_none_or(Value::is_array);
     if !is_list {
-        return Some(format!("{DENY} of {} is not a list", file.display()));
+        return Some(Denial {
+            said: format!("{DENY} of {} is not a list", file.display()),
+            is_wanted: false,
+        });
     }
     let mut obstacles = Rules::of(text).obstacles(file);
     obstacles.retain(Obstacle::denies_all);
-    (!obstacles.is_empty()).then(|| told(&obstacles))
+    (!obstacles.is_empty()).then(|| Denial {
+        said: told(&obstacles),
+        is_wanted: true,
+    })
 }
 
 impl Rules {

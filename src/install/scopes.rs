@@ -16,7 +16,7 @@ use super::write::without_mark;
 pub(crate) struct Hindrance {
     pub(crate) said: String,
     pub(crate) remedy: String,
-    /// Nothing of SHIM can be used, else another entry is.
+    /// Nothing of SHIM can be used, and nobody wanted that; else it was switched off or denied, or another entry is used.
     pub(crate) is_fatal: bool,
 }
 
@@ -81,10 +81,14 @@ impl Scopes {
     /// Rules and settings that keep every tool of SHIM from being used.
     pub(crate) fn denials(&self) -> Vec<Hindrance> {
         let of = |(file, text): &(PathBuf, String)| permissions::denial(file, text);
-        let denied = self.settings.iter().filter_map(of).map(|said| Hindrance {
-            said,
-            remedy: "take it out or mend it there".to_owned(),
-            is_fatal: true,
+        let denied = self.settings.iter().filter_map(of).map(|denial| Hindrance {
+            said: denial.said,
+            remedy: match denial.is_wanted {
+                true => "take it out there if Claude Code is to use SHIM here",
+                false => "mend it there",
+            }
+            .to_owned(),
+            is_fatal: !denial.is_wanted,
         });
         denied.collect()
     }
@@ -132,7 +136,7 @@ impl Scopes {
         let switches = kept.chain(settings).map(|place| Hindrance {
             said: format!("it is switched off here: {place} has \"{ENTRY}\""),
             remedy: "switch it on in Claude Code with /mcp, or take it out there".to_owned(),
-            is_fatal: true,
+            is_fatal: false,
         });
         switches.collect()
     }
@@ -158,7 +162,7 @@ mod tests {
     fn what_switches_the_entry_off_is_found() {
         let off = scopes(&json!({"disabledMcpServers": ["other", "shim"]}));
         let found = off.hindrances(false);
-        assert!(found[0].is_fatal && found[0].said.contains("of /project in /home"));
+        assert!(!found[0].is_fatal && found[0].said.contains("of /project in /home"));
         assert_eq!(off.hindrances(true).len(), 1);
         let off = scopes(&json!({"disabledMcpjsonServers": ["shim"]}));
         assert_eq!(off.hindrances(false), []);
@@ -202,7 +206,11 @@ mod tests {
             let mut with = scopes(&json!({}));
             let text = json!({ "permissions": permissions }).to_string();
             with.settings.push(("/s.json".into(), text));
-            assert_eq!(with.denials().len(), denials, "{permissions}");
+            let found = with.denials();
+            assert_eq!(found.len(), denials, "{permissions}");
+            // What somebody wants so is no failure; what cannot be read is one.
+            let is_wanted = permissions["deny"].is_array();
+            assert!(found.iter().all(|it| it.is_fatal != is_wanted), "{found:?}");
         }
     }
 }

@@ -119,9 +119,9 @@ pub(super) fn print(received: &ReceiveMessagesResponse, out: &mut dyn Write) -> 
 }
 
 fn print_one(message: &Message, out: &mut dyn Write) -> io::Result<()> {
-    let sender = match title(&message.sender, 200) {
-        name if name.is_empty() => "someone".to_owned(),
-        name => name,
+    let sender = match message.sender.as_str() {
+        "" => "someone".to_owned(),
+        name => title(name, 200),
     };
     let sent = ago(message.sent_at.as_ref());
     writeln!(

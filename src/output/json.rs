@@ -45,7 +45,7 @@ named! {
     coordination, "shim.coordination.v1":
     AckMessagesResponse, AcquireFilesResponse, AggregateResultsResponse, ApproveTaskResponse, CancelTaskResponse, DeleteStateResponse,
     GetLockResponse, GetStateResponse, GetTaskResponse, GetWorkerResponse, ListFilesResponse, ListLocksResponse,
-    ListStateResponse, ListTasksResponse, ListWorkersResponse, PatchStateResponse, PauseQueuesResponse,
+    ListStateResponse, ListTasksResponse, ListWorkersResponse, PatchStateResponse, PauseQueuesResponse, PruneTasksResponse,
     PutStateResponse,
     QueueHealthResponse, ReceiveMessagesResponse, ReleaseFilesResponse, ReleaseLockResponse, ResumeQueuesResponse,
     RetryTaskResponse,

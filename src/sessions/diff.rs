@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use shim_proto::checkpoint::v1::{DiffCheckpointsRequest, FieldChange};
-use shim_render::text::title;
+use shim_render::text::entry;
 
 use super::find;
 use crate::connection::{Checkpoints, call, request};
@@ -52,10 +52,10 @@ fn print_change(change: &FieldChange, out: &mut dyn Write) -> io::Result<()> {
     let before = Some(&change.before).filter(|value| !value.is_empty());
     let after = Some(&change.after).filter(|value| !value.is_empty());
     for value in before.into_iter().chain(&change.removed) {
-        writeln!(out, "  - {}", title(value, VALUE_WIDTH))?;
+        writeln!(out, "  - {}", entry(value, VALUE_WIDTH))?;
     }
     for value in after.into_iter().chain(&change.added) {
-        writeln!(out, "  + {}", title(value, VALUE_WIDTH))?;
+        writeln!(out, "  + {}", entry(value, VALUE_WIDTH))?;
     }
     Ok(())
 }

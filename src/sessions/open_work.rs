@@ -32,11 +32,16 @@ pub(super) async fn to_go_on(
     of_task_checkpoint(service, &task).await.unwrap_or(newest)
 }
 
-/// The unfinished tasks of a session, each with its steps as far as they can be read.
+/// The unfinished tasks of a session, the first ones with their steps as far as they can be read.
 pub(super) async fn tasks(service: &mut Checkpoints, session: &Session) -> Vec<OpenTask> {
     let mut open = Vec::new();
-    for task in session_tasks::open(session) {
-        let found = of_task_checkpoint(service, &task).await;
+    let tasks = session_tasks::open(session);
+    let with_steps = session_tasks::told_with_steps(&tasks);
+    for (at, task) in tasks.into_iter().enumerate() {
+        let found = match at < with_steps {
+            true => of_task_checkpoint(service, &task).await,
+            false => None,
+        };
         let state = found.and_then(|found| found.state).unwrap_or_default();
         let steps = open_steps(&state).into_iter().take(MAX_STEPS);
         open.push(OpenTask {

@@ -11,7 +11,7 @@ use shim_proto::checkpoint::v1::{
 use shim_proto::limits::MAX_PAGE_SIZE;
 use shim_render::figures::{bytes, count, percent};
 use shim_render::session_tasks;
-use shim_render::text::{name, one_line, short_id, title};
+use shim_render::text::{entry, name, one_line, short_id};
 use shim_render::words::{checkpoint_trigger, file_presence, interruption_cause, phrase};
 use tonic::Code;
 
@@ -242,7 +242,7 @@ fn lists(state: &CheckpointState, fields: &mut Fields<'_>) -> io::Result<()> {
     for (name, items) in sections {
         for (index, item) in items.iter().enumerate() {
             let name = if index == 0 { name } else { "" };
-            fields.line(name, format_args!("- {}", title(item, 8_192)))?;
+            fields.line(name, format_args!("- {}", entry(item, 8_192)))?;
         }
     }
     Ok(())

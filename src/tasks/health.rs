@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use shim_proto::coordination::v1::{QueueHealthRequest, QueueHealthResponse, QueueReport};
 use shim_render::figures::count;
-use shim_render::tasks::requirements;
-use shim_render::text::{one_line, title};
+use shim_render::tasks::{requirements, requirements_cell};
+use shim_render::text::one_line;
 use shim_render::time::{duration, span};
 use shim_render::workers::unfit;
 use tonic::Status;
@@ -219,7 +219,7 @@ fn table(queues: &[QueueReport]) -> Table {
     ]);
     for queue in queues {
         table.row([
-            title(&requirements(queue.requirements.as_ref()), WIDTH),
+            requirements_cell(queue.requirements.as_ref(), WIDTH),
             queue.waiting.to_string(),
             queue.delayed.to_string(),
             queue.active.to_string(),

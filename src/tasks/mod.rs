@@ -16,6 +16,7 @@ pub(crate) mod pages;
 mod plan_words;
 #[cfg(test)]
 mod printed;
+mod prune;
 mod queue_changes;
 mod results;
 mod retry;
@@ -63,6 +64,8 @@ pub(crate) enum Command {
     Pause(queue_changes::Args),
     /// Let paused queues go on, whichever program paused them
     Resume(queue_changes::Args),
+    /// Forget jobs that ended long ago, and the files with their output
+    Prune(prune::Args),
 }
 
 const EXAMPLES: &str = "\
@@ -99,5 +102,6 @@ pub(crate) async fn run(
         }
         Command::Pause(args) => queue_changes::pause(&args, service.await?, out).await,
         Command::Resume(args) => queue_changes::resume(&args, service.await?, out).await,
+        Command::Prune(args) => prune::run(&args, config, out).await,
     }
 }

@@ -176,7 +176,7 @@ fn a_schedule_shows_its_runs_and_on_whose_behalf_it_is() {
         text,
         "job 00000040 submitted: delayed\n\
          \x20 next runs: 2026-01-02T04:04:05Z, 2026-01-02T05:04:05Z, 2026-01-02T05:34:05Z\n\
-         \x20 both days are given: either of them\n\
+         \x20 note: both days are given: either of them\n\
          \x20 on behalf of task 00000021, at depth 1\n"
     );
     let shown = Job {

@@ -21,8 +21,8 @@ use crate::output::{json, lines, say};
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The result goes to stdout; what is missing, cut or kept in files is told on stderr.\n\
-    Each line of a longer text stands behind \"> \", so that none can pass for one of SHIM's; in a file it is as it was \
-    given.\n\
+    At a terminal and in a pipe each line of a result stands behind \"> \", so that none can pass for one of SHIM's;\n\
+    in a file, and with --raw, it is as it was given.\n\
     Exit code: 0 if every part is in it, 1 if some are missing."
 )]
 pub(crate) struct Args {
@@ -77,7 +77,7 @@ pub(super) async fn merged(
 /// How a result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Face {
-    /// For people: each line of a longer text is set off.
+    /// For people: each line of a text is set off.
     Lines,
     /// The text as it is, for a file or a program.
     Raw,

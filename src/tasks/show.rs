@@ -218,7 +218,7 @@ pub(super) fn print_result(result: &TaskResult, out: &mut dyn Write) -> io::Resu
         ("", None) => Ok(()),
         (text, _) => {
             let mut page = Page::default();
-            page.paragraph(text);
+            page.quote(text);
             block(out, page)
         }
     }

@@ -149,13 +149,13 @@ pub(super) fn print(submitted: &SubmitTaskResponse, out: &mut dyn Write) -> io::
     };
     writeln!(out, "job {id} submitted: {}{parts}", state(job.state()))?;
     if !submitted.reasoning.is_empty() {
-        writeln!(out, "  {}", title(&submitted.reasoning, 1_000))?;
+        writeln!(out, "  > {}", one_line(&submitted.reasoning, 1_000))?;
     }
     if !submitted.next_runs.is_empty() {
         writeln!(out, "  next runs: {}", next_runs(&submitted.next_runs))?;
     }
     for note in &submitted.notes {
-        writeln!(out, "  {}", title(note, 1_000))?;
+        writeln!(out, "  note: {}", one_line(note, 1_000))?;
     }
     if !job.parent_id.is_empty() {
         let parent = short_id(&job.parent_id);

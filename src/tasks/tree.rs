@@ -9,7 +9,7 @@ use shim_proto::coordination::v1::{Task, TaskState};
 use shim_proto::reasons::task::WORKER_UNFIT;
 use shim_render::figures::{count, percent};
 use shim_render::tasks::{held_up, part_counts, requirements};
-use shim_render::text::{one_line, short_id, title};
+use shim_render::text::{entry, one_line, short_id};
 use shim_render::time::{moment, span};
 
 use super::job::{Job, progress, time_worked};
@@ -211,7 +211,7 @@ impl Widths {
 fn heading(root: &Task) -> Line {
     Line::default()
         .with(Style::Dim, format!("{} ", short_id(&root.task_id)))
-        .with(Style::Bold, title(&root.goal, NOTE_WIDTH))
+        .with(Style::Bold, entry(&root.goal, NOTE_WIDTH))
 }
 
 fn label(task: &Task) -> String {

@@ -74,6 +74,12 @@ impl Launch {
             .env("SHIM_REDIS_URL", redis_url)
     }
 
+    /// The evolution service on `data_dir`, where it installs its tools at the first call.
+    #[must_use]
+    pub fn evolution(data_dir: &Path) -> Self {
+        Self::of("evolution", "shim.evolution.v1.EvolutionService", data_dir)
+    }
+
     /// The local stack with all services, on `redis_url` instead of a Redis of its own; ready when it gives out tasks.
     #[must_use]
     pub fn stack(data_dir: &Path, redis_url: &str) -> Self {

@@ -23,7 +23,7 @@ mod spans;
 mod supervisor;
 mod text;
 
-pub use artifacts::Artifacts;
+pub use artifacts::{Artifacts, Files, Keeping, MAX_ARTIFACT_BYTES};
 pub use child::{GroupChild, Launch};
 pub use folder::{FolderError, canonical, confine};
 pub use groups::Groups;

@@ -10,11 +10,8 @@ use shim_runtime::redact;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
-use crate::artifacts::Artifacts;
+use crate::artifacts::{Artifacts, MAX_ARTIFACT_BYTES};
 use crate::text::{MARKER_BYTES, clipped, marker};
-
-/// A file keeps no more than this of one stream.
-const MAX_ARTIFACT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// What one stream of a program wrote.
 pub struct Output {
@@ -150,7 +147,11 @@ mod tests {
     use super::*;
 
     fn output(folder: &Path, limit: usize) -> Output {
-        let artifacts = Artifacts::open(folder, Duration::from_secs(60)).unwrap();
+        let keeping = crate::artifacts::Keeping {
+            time: Duration::from_secs(60),
+            bytes: 1 << 30,
+        };
+        let artifacts = Artifacts::open(folder, keeping).unwrap();
         let path = artifacts.path("task", 1, "stdout");
         Output::new(Arc::new(artifacts), path, limit)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shim_checks::TIMEOUT;
 use shim_exec::{
-    Artifacts, Groups, Launch, Output, Run, RunEvent, RunLimits, RunOutput, find_program,
+    Artifacts, Groups, Keeping, Launch, Output, Run, RunEvent, RunLimits, RunOutput, find_program,
     inherited_env,
 };
 use tempfile::TempDir;
@@ -51,7 +51,11 @@ impl TestEnv {
     }
 
     fn output(&self, stream: &str) -> Output {
-        let artifacts = Artifacts::open(&self.path("artifacts"), TIMEOUT).unwrap();
+        let keeping = Keeping {
+            time: TIMEOUT,
+            bytes: 1 << 30,
+        };
+        let artifacts = Artifacts::open(&self.path("artifacts"), keeping).unwrap();
         let path = artifacts.path("work-1", 1, stream);
         Output::new(Arc::new(artifacts), path, 1_024)
     }

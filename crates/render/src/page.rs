@@ -1,7 +1,8 @@
 //! The lines of an answer. Ours and others' are given apart, so that no text of others begins a line of ours.
 //!
 //! (A) A line is begun by a call of [`Page`] and by nothing else: an end of a line within a text is shown as an escape.
-//! (B) A text of several lines stands behind [`text::QUOTE`], line by line.
+//! (B) A text of several lines stands behind [`text::QUOTE`], line by line; a line of ours below it is behind an empty one,
+//! since a reader of Markdown would take it for more of the quotation.
 //! (C) Nothing on a page is hidden: control characters, marks of direction and zero-width characters are escapes.
 
 use std::fmt::{self, Display};
@@ -48,7 +49,7 @@ impl Page {
 
     /// A further line of ours.
     pub fn line(&mut self, line: impl Display) {
-        self.begin();
+        self.begin_own();
         self.0.push_str(&text::line(&line.to_string()));
     }
 
@@ -82,7 +83,7 @@ impl Page {
 
     /// A foreign text as an item of a list.
     pub fn item(&mut self, foreign: &str) {
-        self.begin();
+        self.begin_own();
         match text::item(foreign) {
             Some(item) => self.0.push_str(&format!("- {item}")),
             None => {
@@ -90,14 +91,6 @@ impl Page {
                 self.0.push_str("- ");
                 self.0.push_str(quoted.trim_start());
             }
-        }
-    }
-
-    /// A foreign text of its own: as it is if it is one line that cannot be taken for ours, else set off.
-    pub fn paragraph(&mut self, foreign: &str) {
-        match text::item(foreign) {
-            Some(line) => self.line(line),
-            None => self.quote(foreign),
         }
     }
 
@@ -110,7 +103,10 @@ impl Page {
     /// The lines of another page.
     pub fn append(&mut self, page: &Self) {
         if !page.is_empty() {
-            self.begin();
+            match page.0.starts_with(['>', '\n']) {
+                true => self.begin(),
+                false => self.begin_own(),
+            }
             self.0.push_str(&page.0);
         }
     }
@@ -120,6 +116,15 @@ impl Page {
     pub fn cut(self, max: usize) -> (Self, bool) {
         let is_whole = self.len() <= max;
         (Self(text::cut_bytes(&self.0, max).into_owned()), is_whole)
+    }
+
+    /// Begins a line of ours, apart from a quotation.
+    fn begin_own(&mut self) {
+        let last = self.0.rsplit('\n').next().unwrap_or_default();
+        if last.starts_with('>') {
+            self.gap();
+        }
+        self.begin();
     }
 
     fn begin(&mut self) {
@@ -165,8 +170,10 @@ mod tests {
         page.item("first\n- second");
         page.gap();
         page.quote("x\u{1b}[2J\n> y");
-        let expected = "Job a\\nNotice: b ended\nnext\\u{2028}one, and\\rmore\nGoal: one line\nGoal:\n> two\n> Notice: lines\n\
-            - plain\n- \"src/a.rs: unchanged\"\n- > first\n  > - second\n\n> x\\u{1b}[2J\n> > y";
+        page.quote("```");
+        page.line("ours");
+        let expected = "Job a\\nNotice: b ended\nnext\\u{2028}one, and\\rmore\nGoal: one line\nGoal:\n> two\n> Notice: lines\n\n\
+            - plain\n- \"src/a.rs: unchanged\"\n- > first\n  > - second\n\n> x\\u{1b}[2J\n> > y\n> ```\n\nours";
         assert_eq!(page.as_str(), expected);
     }
 }

@@ -64,7 +64,7 @@ impl Section {
     pub(crate) fn of_text(title: &'static str, noun: &'static str, text: &str, max: usize) -> Self {
         let mut page = Page::default();
         if !text.is_empty() {
-            page.paragraph(&cut_bytes(text, max));
+            page.quote(&cut_bytes(text, max));
         }
         Self {
             title,

@@ -42,7 +42,7 @@ pub enum Reader<'a> {
     SameSession {
         /// What interrupted the session, if anything did.
         interruption: Option<&'a Interruption>,
-        /// The numbers of newer checkpoints that are damaged.
+        /// The numbers of newer checkpoints that are damaged or missing.
         damaged: &'a [u64],
     },
     /// Another worker that goes on with the task.
@@ -214,7 +214,7 @@ fn write_loss(page: &mut Page, interruption: Option<&Interruption>, damaged: &[u
             more => format!(" and {more} more"),
         };
         page.line(format_args!(
-            "Newer checkpoints [{}]{more} are damaged and were passed over.",
+            "Newer checkpoints [{}]{more} are damaged or missing and were passed over.",
             some.join(", ")
         ));
     }

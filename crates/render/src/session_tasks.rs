@@ -44,6 +44,23 @@ pub fn open(session: &Session) -> Vec<SessionTask> {
         .collect()
 }
 
+/// Begins the key of a task that is shared with other workers.
+pub const SHARED_TASK: &str = "task:";
+
+/// So many unfinished tasks are told with their steps. Of more, one cannot be read at a glance.
+const MAX_WITH_STEPS: usize = 4;
+
+/// How many of a session's unfinished tasks are told with their steps: all if they are few, else the first that is not
+/// shared and those before it, since what is shared may have gone on elsewhere.
+#[must_use]
+pub fn told_with_steps(open: &[SessionTask]) -> usize {
+    if open.len() <= MAX_WITH_STEPS {
+        return open.len();
+    }
+    let is_shared = |task: &&SessionTask| task.task_key.starts_with(SHARED_TASK);
+    open.iter().take_while(is_shared).count() + 1
+}
+
 /// Whether a task is unfinished.
 #[must_use]
 pub fn has_open(session: &Session) -> bool {

@@ -6,10 +6,11 @@ use prost_types::Timestamp;
 use shim_proto::coordination::v1::{FileWait, Requirements, Task, TaskCounts, Usage, WorkerKind};
 
 use crate::figures::count;
-use crate::text::one_line;
+use crate::text::{one_line, title};
 use crate::time::{moment, span};
 use crate::{time, words};
 
+const ANY_WORKER: &str = "any worker";
 const MAX_PATTERN_CHARACTERS: usize = 120;
 const MAX_CAPABILITY_CHARACTERS: usize = 100;
 
@@ -56,7 +57,7 @@ pub fn next_runs(runs: &[Timestamp]) -> String {
 #[must_use]
 pub fn requirements(requirements: Option<&Requirements>) -> String {
     let Some(needed) = requirements else {
-        return "any worker".to_owned();
+        return ANY_WORKER.to_owned();
     };
     let kind = match needed.executor() {
         WorkerKind::Unspecified => None,
@@ -66,9 +67,19 @@ pub fn requirements(requirements: Option<&Requirements>) -> String {
     let capabilities = capabilities.map(|name| one_line(name, MAX_CAPABILITY_CHARACTERS));
     let names: Vec<String> = kind.into_iter().chain(capabilities).collect();
     if names.is_empty() {
-        return "any worker".to_owned();
+        return ANY_WORKER.to_owned();
     }
     names.join(" ")
+}
+
+/// The same as the first cell of a row, in at most `max` characters. The kind of a worker is a word of ours, capabilities are not.
+#[must_use]
+pub fn requirements_cell(needed: Option<&Requirements>, max: usize) -> String {
+    let begins_with_kind = needed.is_some_and(|it| it.executor() != WorkerKind::Unspecified);
+    match requirements(needed) {
+        ours if begins_with_kind || ours == ANY_WORKER => one_line(&ours, max),
+        names => title(&names, max),
+    }
 }
 
 /// What holds a ready task up though a worker may be free: a pause of its queue, or a lease of another holder on its files,

@@ -77,17 +77,29 @@ pub fn name(text: &str, max: usize) -> String {
     format!("\"{}\"", cut(&shown, max).replace('"', "\\\""))
 }
 
-/// One line of at most `max` characters where a line of ours begins: between quotation marks if it could be taken for ours.
+/// One line of at most `max` characters where a line of ours begins: between quotation marks unless it is one plain word.
 #[must_use]
 pub fn title(text: &str, max: usize) -> String {
+    let shown = one_line(text, max);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/:@#".contains(c);
+    if shown.chars().all(is_plain) && !imitates(&shown) {
+        return shown;
+    }
+    format!("\"{}\"", shown.replace('"', "\\\""))
+}
+
+/// One line of at most `max` characters behind a sign or a word of ours: between quotation marks if it could be taken for
+/// a line of ours.
+#[must_use]
+pub fn entry(text: &str, max: usize) -> String {
     match one_line(text, max) {
         shown if imitates(&shown) => format!("\"{shown}\""),
         shown => shown,
     }
 }
 
-/// A text where a line of ours could begin, such as an item of a list: one line, between quotation marks if it could be
-/// taken for ours. `None` if it has several lines.
+/// A text behind the sign of an item: one line, between quotation marks if it could be taken for ours. `None` if it has
+/// several lines.
 #[must_use]
 pub fn item(text: &str) -> Option<String> {
     let text = text.trim_end();
@@ -102,7 +114,7 @@ pub fn item(text: &str) -> Option<String> {
 }
 
 /// Whether a line could be taken for one of ours: a name with its colon, a heading, an item, a row of a table, a line of
-/// a log, or one of the sentences that answers begin with.
+/// a log, the edge of a block, a tag, or one of the sentences that answers begin with.
 #[must_use]
 pub fn imitates(line: &str) -> bool {
     let text = line.trim_start();
@@ -113,7 +125,9 @@ pub fn imitates(line: &str) -> bool {
         && first.as_bytes()[4] == b'-';
     let is_listed = is_number(first.trim_end_matches(['.', ')'])) && first.ends_with(['.', ')']);
     let small = text.get(..24).unwrap_or(text).to_lowercase();
-    text.starts_with(['#', '-', '>', '*', '+', '|', '•'])
+    text.starts_with(['#', '-', '>', '*', '+', '|', '•', '<', '['])
+        || text.starts_with("```")
+        || text.starts_with("~~~")
         || first.ends_with(':')
         || text.contains(" | ")
         || has_label(text)

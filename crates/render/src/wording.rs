@@ -3,30 +3,20 @@
 //!
 //! Whether two tasks that are spelled otherwise may be one is in [`crate::likeness`].
 
-use std::borrow::Cow;
-
 use unicode_normalization::UnicodeNormalization;
 
 /// What ends a text without meaning anything.
 const CLOSING: [char; 11] = ['.', ';', ',', '!', ' ', '…', '。', '！', '；', '，', '．'];
 
-/// What two spellings of one item have in common: composed small letters, single blanks, plain quotation marks, no
+/// What two spellings of one item have in common: composed letters in one case, single blanks, plain quotation marks, no
 /// closing punctuation.
 #[must_use]
 pub fn normalised(text: &str) -> String {
-    let folded = if text.is_ascii() {
-        Cow::Borrowed(text)
+    let mut joined = if text.is_ascii() {
+        joined_ascii(text)
     } else {
-        Cow::Owned(folded(text))
+        joined(&folded(text))
     };
-    let mut joined = String::with_capacity(folded.len());
-    for word in folded.split_whitespace() {
-        if !joined.is_empty() {
-            joined.push(' ');
-        }
-        joined.push_str(word);
-    }
-    joined.make_ascii_lowercase();
     let trimmed = joined.trim_end_matches(CLOSING).len();
     // A text of punctuation alone stays what it is.
     if trimmed > 0 {
@@ -35,12 +25,54 @@ pub fn normalised(text: &str) -> String {
     joined
 }
 
-/// Composed small letters with plain quotation marks.
+/// Small letters with single blanks.
+fn joined(text: &str) -> String {
+    let mut joined = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !joined.is_empty() {
+            joined.push(' ');
+        }
+        joined.push_str(word);
+    }
+    joined.make_ascii_lowercase();
+    joined
+}
+
+/// The same of a text of ASCII, whose characters need not be decoded.
+fn joined_ascii(text: &str) -> String {
+    let is_blank = |b: u8| matches!(b, b' ' | b'\t'..=b'\r');
+    let mut joined = String::with_capacity(text.len());
+    for word in text.as_bytes().split(|b| is_blank(*b)) {
+        if word.is_empty() {
+            continue;
+        }
+        if !joined.is_empty() {
+            joined.push(' ');
+        }
+        joined.extend(word.iter().map(|b| char::from(b.to_ascii_lowercase())));
+    }
+    joined
+}
+
+/// Composed letters in one case, with plain quotation marks. The way leads over the capitals, since several small letters
+/// share them: `ß` and `ss`, the two forms of a sigma, a ligature and its letters.
 fn folded(text: &str) -> String {
     let letters = text.nfc().filter(|c| !is_invisible(*c)).map(plain_mark);
-    let folded: String = letters.flat_map(char::to_lowercase).collect();
+    let small = letters.flat_map(char::to_lowercase);
+    let folded: String = small
+        .flat_map(capitals)
+        .flat_map(char::to_lowercase)
+        .collect();
     // Small letters of composed capitals may be decomposed again.
     folded.nfc().collect()
+}
+
+/// The capitals of a small letter. A dotless i is another letter than i, though they share one.
+fn capitals(letter: char) -> impl Iterator<Item = char> {
+    let has_own = letter != '\u{131}';
+    let capitals = has_own.then(|| letter.to_uppercase());
+    let itself = (!has_own).then_some(letter);
+    capitals.into_iter().flatten().chain(itself)
 }
 
 /// Whether two texts are spellings of one item.
@@ -79,6 +111,13 @@ mod tests {
             ("run\nthe tests", " Run the tests! ", true),
             ("run the tests", "run the test", false),
             ("ÄNDERN", "ändern", true),
+            ("Maße prüfen", "masse PRÜFEN", true),
+            ("STRA\u{1e9e}E", "strasse", true),
+            ("Strase", "Straße", false),
+            ("ΟΔΟΣ", "οδος", true),
+            ("οδος", "οδοσ", true),
+            ("\u{fb01}x it", "FIX IT", true),
+            ("k\u{131}r", "kir", false),
             ("...", "...", true),
             ("...", "!!!", false),
             ("v1.2", "v1.2.", true),

@@ -57,6 +57,36 @@ impl Database {
         .await
     }
 
+    /// Like [`Database::mutate`], where `job` answers what is kept of its answer, too: what can be read again is left out
+    /// of it, since each change writes it. `rebuild` makes the answer of what was kept.
+    ///
+    /// # Errors
+    /// As [`Database::mutate`]; what `rebuild` refuses.
+    pub async fn mutate_keeping<R, K, E, F, B>(
+        &self,
+        key: IdempotencyKey,
+        bytes: usize,
+        rebuild: B,
+        job: F,
+    ) -> Result<R, E>
+    where
+        R: Send + 'static,
+        K: Message + Default,
+        E: JobError,
+        F: FnOnce(&Connection, UnixMicros) -> Result<(R, K), E> + Send + 'static,
+        B: FnOnce(&Connection, K) -> Result<R, E> + Send + 'static,
+    {
+        self.write(bytes, move |db, now| {
+            if let Some(kept) = idempotency::replay(db, &key)? {
+                return rebuild(db, kept);
+            }
+            let (response, kept) = job(db, now)?;
+            idempotency::record(db, &key, &kept, now)?;
+            Ok(response)
+        })
+        .await
+    }
+
     /// Like [`Database::mutate`] for the service's own changes, which no client repeats.
     ///
     /// # Errors

@@ -31,6 +31,13 @@ pub(crate) enum Fault {
     LogOverwritten,
 }
 
+/// How long a database is by its head and by the system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DatabaseLength {
+    pub(crate) pages: u32,
+    pub(crate) bytes: u64,
+}
+
 /// The log of an open database and its index. Kept open as long as any connection, for the locks on the index.
 #[derive(Debug)]
 pub(crate) struct Extent {
@@ -56,13 +63,13 @@ impl Extent {
         })
     }
 
-    /// What is wrong with the log or with `database`, whose head says that it has `pages`. It is wrong if it is so twice
-    /// without a change of the index between.
-    pub(crate) fn fault(&self, database: &File, pages: impl Fn() -> u32) -> Option<Fault> {
+    /// What is wrong with the log or with the database; without its `length` with the log alone. It is wrong if it is so
+    /// twice without a change of the index between.
+    pub(crate) fn fault(&self, length: impl Fn() -> Option<DatabaseLength>) -> Option<Fault> {
         let seen = self.seen();
         let mut before = None;
         for _ in 0..LOOKS {
-            let Some(now) = self.look(database, &pages, seen.as_ref()) else {
+            let Some(now) = self.look(&length, seen.as_ref()) else {
                 continue;
             };
             match now.fault(seen.as_ref()) {
@@ -96,19 +103,27 @@ impl Extent {
     }
 
     /// `None` while the index is being changed.
-    fn look(&self, database: &File, pages: impl Fn() -> u32, seen: Option<&Seen>) -> Option<Found> {
+    fn look(
+        &self,
+        length: impl Fn() -> Option<DatabaseLength>,
+        seen: Option<&Seen>,
+    ) -> Option<Found> {
         let index = Index::read(&self.index)?;
         let head_of = |frame: u32| {
             let at = index.log_bytes(frame.saturating_sub(1));
             read_or_zeros(&self.log, at)
         };
+        let last_frame = head_of(index.frames);
+        let seen_frame = seen.map(|seen| match seen.frame == index.frames {
+            true => last_frame,
+            false => head_of(seen.frame),
+        });
         Some(Found {
-            database_pages: pages(),
-            database_bytes: database.metadata().ok()?.len(),
+            database: length(),
             log_bytes: self.log.metadata().ok()?.len(),
             log_head: read_or_zeros(&self.log, 0),
-            last_frame: head_of(index.frames),
-            seen_frame: seen.map(|seen| head_of(seen.frame)),
+            last_frame,
+            seen_frame,
             index,
         })
     }
@@ -185,8 +200,7 @@ impl Index {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Found {
     index: Index,
-    database_pages: u32,
-    database_bytes: u64,
+    database: Option<DatabaseLength>,
     log_bytes: u64,
     log_head: [u8; LOG_HEAD_BYTES],
     last_frame: [u8; FRAME_HEAD_BYTES],
@@ -199,8 +213,11 @@ impl Found {
         let index = &self.index;
         // While the log is folded the file may be shorter than its head says.
         let is_folding = index.folding > index.folded;
-        let pages = self.database_pages.min(index.pages);
-        if !is_folding && self.database_bytes < u64::from(pages) * index.page_bytes {
+        let is_cut = |database: DatabaseLength| {
+            let pages = database.pages.min(index.pages);
+            database.bytes < u64::from(pages) * index.page_bytes
+        };
+        if !is_folding && self.database.is_some_and(is_cut) {
             return Some(Fault::DatabaseCut);
         }
         if index.frames == 0 {

@@ -8,17 +8,19 @@
 //! place, and another log in place of the own one. Not seen is what is overwritten within; the hash of a row, the checksum
 //! of a frame and the integrity check of the next opening find that.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
 
 use rusqlite::Connection;
 
-use crate::extent::{Extent, Fault};
+use crate::extent::{DatabaseLength, Extent, Fault};
 use crate::files::database_files;
+use crate::stamp::{FileId, Stamp};
 
 /// The head of a database file: <https://www.sqlite.org/fileformat.html#the_database_header>.
 const HEAD_BYTES: usize = 100;
@@ -38,11 +40,16 @@ pub(crate) fn new_opening_id() -> OpeningId {
     i32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3] & 0x7F]).max(1)
 }
 
-/// Which file of the system is meant, whatever its name is.
-type FileId = (u64, u64);
+/// The database, its log and the index of that.
+const FILES: usize = 3;
 
-fn file_id(meta: &Metadata) -> FileId {
-    (meta.dev(), meta.ino())
+/// The stamps of the files when all was well.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    stamps: [Option<Stamp>; FILES],
+    /// Whether the database, and all of them, had been so for long enough.
+    is_database_settled: bool,
+    are_settled: bool,
 }
 
 /// The files of an open database.
@@ -58,6 +65,7 @@ pub(crate) struct FileGuard {
     extent: Option<Extent>,
     /// What was cut is not whole again when it has its length again.
     lasting: OnceLock<Difference>,
+    seen: Mutex<Option<Seen>>,
 }
 
 /// What becomes of the log when a database with a difference is closed, or opened after a crash.
@@ -100,11 +108,11 @@ impl FileGuard {
         let head = read_head(&database)?;
         let [_, log, index] = database_files(&real);
         let extent = Extent::of(&log, &index).ok();
-        let mut files = vec![(path.to_path_buf(), file_id(&database.metadata()?))];
+        let mut files = vec![(path.to_path_buf(), Stamp::of(&database.metadata()?).id)];
         // A file system without shared memory has no index of the log.
         for file in [log, index] {
             if let Ok(meta) = file.metadata() {
-                files.push((file, file_id(&meta)));
+                files.push((file, Stamp::of(&meta).id));
             }
         }
         Ok(Self {
@@ -114,21 +122,66 @@ impl FileGuard {
             formats: head.formats(),
             extent,
             lasting: OnceLock::new(),
+            seen: Mutex::default(),
         })
     }
 
     /// What is different; `None` while all is as it was opened.
     pub(crate) fn difference(&self) -> Option<Difference> {
-        self.under_names()
-            .or_else(|| self.lasting.get().cloned())
-            .or_else(|| self.in_head())
-            .or_else(|| self.in_extent())
+        self.look(|seen| seen.are_settled)
     }
 
-    fn under_names(&self) -> Option<Difference> {
+    /// The same with a short look, for a change that a whole look follows before it is acknowledged: what was changed within
+    /// the last milliseconds, and left as long as it was, is seen then.
+    pub(crate) fn difference_before_change(&self) -> Option<Difference> {
+        self.look(|_| true)
+    }
+
+    /// Looks into the files as far as their stamps do not say that they are as they were. `is_enough` says whether those of
+    /// all files do, if they are the same.
+    fn look(&self, is_enough: impl Fn(&Seen) -> bool) -> Option<Difference> {
+        let stamps = match self.under_names() {
+            Ok(stamps) => stamps,
+            Err(difference) => return Some(difference),
+        };
+        if let Some(lasting) = self.lasting.get() {
+            return Some(lasting.clone());
+        }
+        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.is_some_and(|seen| seen.stamps == stamps && is_enough(&seen)) {
+            return None;
+        }
+        let now = SystemTime::now();
+        let is_same_database =
+            seen.is_some_and(|seen| seen.is_database_settled && seen.stamps[0] == stamps[0]);
+        let difference = if is_same_database {
+            self.in_extent(None)
+        } else {
+            self.in_head()
+                .or_else(|| self.in_extent(Some(&self.database)))
+        };
+        if difference.is_none() {
+            let is_settled = |stamp: &Option<Stamp>| stamp.is_none_or(|it| it.is_settled(now));
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Seen {
+                stamps,
+                is_database_settled: is_settled(&stamps[0]),
+                are_settled: stamps.iter().all(is_settled),
+            });
+        }
+        difference
+    }
+
+    fn under_names(&self) -> Result<[Option<Stamp>; FILES], Difference> {
+        let mut stamps = [None; FILES];
         for (number, (path, id)) in self.files.iter().enumerate() {
-            let what = match path.metadata() {
-                Ok(meta) if file_id(&meta) == *id => continue,
+            let found = path.metadata().map(|meta| Stamp::of(&meta));
+            let what = match found {
+                Ok(stamp) if stamp.id == *id => {
+                    if let Some(place) = stamps.get_mut(number) {
+                        *place = Some(stamp);
+                    }
+                    continue;
+                }
                 Ok(_) => format!(
                     "{} is another file than the one that was opened",
                     name(path)
@@ -139,7 +192,7 @@ impl FileGuard {
                 Err(error) => format!("{} cannot be reached: {error}", name(path)),
             };
             let is_log_whole = number > 0 && self.lasting.get().is_none();
-            return Some(Difference {
+            return Err(Difference {
                 what,
                 log: if is_log_whole {
                     LogFate::Folded
@@ -149,7 +202,7 @@ impl FileGuard {
                 is_readable: true,
             });
         }
-        None
+        Ok(stamps)
     }
 
     fn in_head(&self) -> Option<Difference> {
@@ -161,9 +214,15 @@ impl FileGuard {
         })
     }
 
-    fn in_extent(&self) -> Option<Difference> {
-        let pages = || read_head(&self.database).map_or(0, |head| head.pages());
-        let fault = self.extent.as_ref()?.fault(&self.database, pages)?;
+    /// `database` is the one that may have been cut.
+    fn in_extent(&self, database: Option<&File>) -> Option<Difference> {
+        let length = || {
+            let database = database?;
+            let pages = read_head(database).map_or(0, |head| head.pages());
+            let bytes = database.metadata().map_or(0, |meta| meta.len());
+            Some(DatabaseLength { pages, bytes })
+        };
+        let fault = self.extent.as_ref()?.fault(length)?;
         let (database, log) = (self.name(), format!("{}-wal", self.name()));
         let (what, log) = match fault {
             Fault::DatabaseCut => (format!("{database} was cut short"), LogFate::Kept),
@@ -202,7 +261,7 @@ impl FileGuard {
     /// The log and its index, as far as they are still those of this database.
     pub(crate) fn own_logs(&self) -> impl Iterator<Item = &Path> {
         let is_own = |(path, id): &&(PathBuf, FileId)| {
-            path.metadata().is_ok_and(|meta| file_id(&meta) == *id)
+            path.metadata().is_ok_and(|meta| Stamp::of(&meta).id == *id)
         };
         self.files
             .iter()

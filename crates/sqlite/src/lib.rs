@@ -25,6 +25,7 @@ mod restore;
 mod savepoint;
 mod schema;
 mod set_aside;
+mod stamp;
 mod time;
 mod writer;
 

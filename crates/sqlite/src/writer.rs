@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::clock::ServiceClock;
 use crate::error::{JobError, SqliteError};
-use crate::guard::LogFate;
+use crate::guard::{Difference, LogFate};
 use crate::rescue::OpenedFiles;
 use crate::reserve::Reserve;
 use crate::savepoint::run_job;
@@ -268,7 +268,7 @@ impl WriterThread {
         callbacks: &mut Vec<CommitCallback>,
     ) -> Result<Duration, SqliteError> {
         let begun = self
-            .check_files()
+            .check_files_before_change()
             .and_then(|()| Ok(self.db.execute_batch("BEGIN IMMEDIATE")?));
         if let Err(error) = begun {
             callbacks.push(first(Err(error.clone())).on_commit);
@@ -301,6 +301,16 @@ impl WriterThread {
     /// Whether the files are those that were opened. What they held is saved once they are not.
     fn check_files(&mut self) -> Result<(), SqliteError> {
         let difference = self.files.guard.difference();
+        self.judge_files(difference)
+    }
+
+    /// The same with a short look: a whole one follows when the change is on the disk.
+    fn check_files_before_change(&mut self) -> Result<(), SqliteError> {
+        let difference = self.files.guard.difference_before_change();
+        self.judge_files(difference)
+    }
+
+    fn judge_files(&mut self, difference: Option<Difference>) -> Result<(), SqliteError> {
         match (difference, &mut self.known_difference) {
             (None, None) => return Ok(()),
             (None, known) => {

@@ -5,8 +5,16 @@ use std::time::Duration;
 
 use redis::cmd;
 use serde::{Deserialize, Serialize};
+use shim_proto::limits::coordination::{
+    MAX_CALLER_INBOXES, MAX_CALLER_MESSAGES, MAX_CALLER_NAMESPACES, MAX_INBOX_BYTES,
+    MAX_INBOX_MESSAGES, MAX_INBOXES, MAX_NAMESPACE_BYTES, MAX_NAMESPACE_ENTRIES,
+    MAX_NAMESPACE_LOCKS, MAX_NAMESPACES, MAX_SENDER_MESSAGES, OWN_INBOX_MESSAGES,
+};
+use shim_proto::limits::task::MAX_JOBS;
+use shim_proto::limits::worker::MAX_WORKERS;
 
 use crate::connection::{Address, RedisConnection};
+use crate::domain::leases::MAX_LEASES;
 use crate::error::Error;
 use crate::keys::Keys;
 use crate::script::{Effect, Script};
@@ -27,6 +35,49 @@ pub struct KindSize {
     pub keys: u64,
     /// How many bytes of Redis's memory.
     pub bytes: u64,
+}
+
+/// How far a bound is used by what is nearest to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// What is bounded; see [`limit`].
+    pub what: String,
+    /// How much there is.
+    pub used: u64,
+    /// The namespace or inbox that has so much; empty for what is counted in all.
+    pub of: String,
+}
+
+/// What a walk over all keys found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// What each kind takes.
+    pub sizes: Vec<KindSize>,
+    /// How far each bound is used.
+    pub usages: Vec<Usage>,
+}
+
+/// How much there may be of what is bounded; `None` for a name of another version.
+#[must_use]
+pub fn limit(what: &str) -> Option<u64> {
+    let limit = match what {
+        "jobs" => MAX_JOBS,
+        "inboxes" => MAX_INBOXES,
+        "inboxes_of_a_caller" => MAX_CALLER_INBOXES,
+        "namespaces" => MAX_NAMESPACES,
+        "namespaces_of_a_caller" => MAX_CALLER_NAMESPACES,
+        "messages" => MAX_INBOX_MESSAGES - OWN_INBOX_MESSAGES,
+        "message_bytes" => MAX_INBOX_BYTES,
+        "messages_of_a_sender" => MAX_SENDER_MESSAGES,
+        "messages_of_a_caller" => MAX_CALLER_MESSAGES,
+        "state_entries" => MAX_NAMESPACE_ENTRIES,
+        "state_bytes" => MAX_NAMESPACE_BYTES,
+        "locks" => MAX_NAMESPACE_LOCKS,
+        "leases" => MAX_LEASES,
+        "workers" => MAX_WORKERS,
+        _ => return None,
+    };
+    u64::try_from(limit).ok()
 }
 
 /// What Redis takes in all, whoever uses it.
@@ -58,6 +109,7 @@ struct CountArgs<'a> {
 struct CountFields {
     cursor: String,
     sizes: Vec<KindSize>,
+    bounds: Vec<Usage>,
 }
 
 impl Sizes {
@@ -74,11 +126,12 @@ impl Sizes {
     ///
     /// # Errors
     /// As the store fails.
-    pub async fn measure(&self) -> Result<Option<Vec<KindSize>>, Error> {
+    pub async fn measure(&self) -> Result<Option<Measured>, Error> {
         if matches!(self.connection.address()?, Address::Cluster(..)) {
             return Ok(None);
         }
         let mut sums: BTreeMap<String, KindSize> = BTreeMap::new();
+        let mut fullest: BTreeMap<String, Usage> = BTreeMap::new();
         let mut cursor = "0".to_owned();
         loop {
             let args = CountArgs {
@@ -101,9 +154,18 @@ impl Sizes {
                 sum.keys += size.keys;
                 sum.bytes += size.bytes;
             }
+            for usage in step.bounds {
+                match fullest.get(&usage.what) {
+                    Some(known) if known.used >= usage.used => {}
+                    _ => drop(fullest.insert(usage.what.clone(), usage)),
+                }
+            }
             cursor = step.cursor;
             if cursor == "0" {
-                return Ok(Some(sums.into_values().collect()));
+                return Ok(Some(Measured {
+                    sizes: sums.into_values().collect(),
+                    usages: fullest.into_values().collect(),
+                }));
             }
             tokio::time::sleep(STEP_PAUSE).await;
         }

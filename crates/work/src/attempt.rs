@@ -11,6 +11,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use shim_exec::first_line;
 use shim_proto::coordination::v1::{TaskResult, Usage};
+use shim_proto::fitness::HoldCause;
 use shim_proto::limits::task::MAX_REASON_BYTES;
 use shim_proto::reasons::task::EXECUTOR_FAILED;
 use shim_runtime::backoff::Backoff;
@@ -112,13 +113,12 @@ impl<B: TaskBackend> Attempt<B> {
                 AttemptSignal::None
             }
             AttemptOutcome::NotRunnable(why) => {
-                self.hold(claim_ref, &why, false).await;
+                self.hold(claim_ref, &why, HoldCause::Untimed).await;
                 AttemptSignal::NotRunnable(why)
             }
             AttemptOutcome::Unfit(unfit) => {
                 self.last_report(claim_ref, last).await;
-                self.hold(claim_ref, &unfit.why, unfit.until.is_some())
-                    .await;
+                self.hold(claim_ref, &unfit.why, unfit.hold_cause()).await;
                 AttemptSignal::Unfit(unfit)
             }
         }
@@ -159,9 +159,9 @@ impl<B: TaskBackend> Attempt<B> {
     }
 
     /// Gives the task back because the executor cannot do any now.
-    async fn hold(&self, claim_ref: &ClaimRef, why: &str, is_timed: bool) {
+    async fn hold(&self, claim_ref: &ClaimRef, why: &str, cause: HoldCause) {
         let reason = first_line(why, MAX_REASON_BYTES);
-        let hold = || self.backend.hold(claim_ref, &reason, is_timed);
+        let hold = || self.backend.hold(claim_ref, &reason, cause);
         match self.retry(hold).await {
             Ok(()) => self.status.count_held(),
             Err(why) => log_undelivered(claim_ref, &why),

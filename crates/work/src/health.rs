@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use shim_proto::coordination::v1::WorkerHealth;
 
-use crate::outcome::Unfit;
+use crate::outcome::{Hindrance, Unfit};
 
 /// So many crashes in a row make a worker degraded.
 const CRASH_LOOP: u32 = 3;
@@ -17,6 +17,9 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
 /// The pauses of an unfit executor that names no time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// So many pauses in a row are the provider's way to spread its callers; a worker that goes on waiting is unfit.
+const THROTTLED_PAUSES: u32 = 4;
 
 /// What an attempt says about its executor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +50,8 @@ pub(crate) struct ExecutorHealth {
     unfit_why: String,
     /// Until when it is unfit; `None` while it may try.
     unfit_until: Option<SystemTime>,
+    /// What kept it from doing tasks, last.
+    hindrance: Hindrance,
 }
 
 impl ExecutorHealth {
@@ -79,6 +84,7 @@ impl ExecutorHealth {
         };
         self.unfit_until = self.unfit_until.max(Some(until));
         self.unfit_why = unfit.why;
+        self.hindrance = unfit.hindrance;
     }
 
     /// The executor cannot run, for this reason.
@@ -108,6 +114,10 @@ impl ExecutorHealth {
         if let Some(missing) = &self.missing {
             return (WorkerHealth::Unhealthy, missing.clone());
         }
+        if self.unfit_until.is_some() && self.only_waits_a_moment() {
+            let detail = format!("waits a moment: {}", self.unfit_why);
+            return (WorkerHealth::Degraded, detail);
+        }
         if self.unfit_until.is_some() {
             return (WorkerHealth::Unhealthy, self.unfit_why.clone());
         }
@@ -123,6 +133,10 @@ impl ExecutorHealth {
             return (WorkerHealth::Degraded, detail);
         }
         (WorkerHealth::Healthy, String::new())
+    }
+
+    fn only_waits_a_moment(&self) -> bool {
+        self.hindrance == Hindrance::Throttled && self.unfit_times <= THROTTLED_PAUSES
     }
 
     /// How long to wait before the next start; `None` if nothing failed.
@@ -146,6 +160,7 @@ mod tests {
         AttemptSignal::Unfit(Unfit {
             why: "You've hit your limit".to_owned(),
             until,
+            hindrance: Hindrance::Lasting,
         })
     }
 
@@ -220,6 +235,26 @@ mod tests {
         executor_health.record(AttemptSignal::Healthy, now());
         assert_eq!(executor_health.health().0, WorkerHealth::Healthy);
         assert!(!executor_health.is_on_trial());
+    }
+
+    #[test]
+    fn a_provider_that_asks_to_come_back_makes_it_wait_and_not_unfit_at_once() {
+        let mut executor_health = ExecutorHealth::default();
+        let busy = Unfit::new("429 Too Many Requests", None).about(Hindrance::Throttled);
+        for pause in 1..=THROTTLED_PAUSES + 1 {
+            executor_health.record(AttemptSignal::Unfit(busy.clone()), now());
+            assert!(executor_health.unfit_until().is_some());
+            let expected = match pause {
+                ..=THROTTLED_PAUSES => (
+                    WorkerHealth::Degraded,
+                    "waits a moment: 429 Too Many Requests",
+                ),
+                _ => (WorkerHealth::Unhealthy, "429 Too Many Requests"),
+            };
+            let (health, detail) = executor_health.health();
+            assert_eq!((health, &*detail), expected, "pause {pause}");
+            executor_health.mark_present();
+        }
     }
 
     #[test]

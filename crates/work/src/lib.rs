@@ -22,7 +22,7 @@ pub use claim::{ClaimRef, ClaimedTask};
 pub use executor::Executor;
 pub use handle::WorkerHandle;
 pub use options::WorkerOptions;
-pub use outcome::{AttemptFailure, AttemptOutcome, Unfit};
+pub use outcome::{AttemptFailure, AttemptOutcome, Hindrance, Unfit};
 pub use progress::{ProgressHandle, ProgressUpdate};
 pub use status::{HeartbeatStatus, WorkerStatus};
 pub use task_backend::{BackendError, TaskBackend};

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use shim_exec::clipped;
 use shim_proto::coordination::v1::{TaskError, TaskResult};
+use shim_proto::fitness::HoldCause;
 use shim_proto::limits::task::MAX_ERROR_BYTES;
 use shim_proto::reasons::task::{EXECUTOR_FAILED, NOT_ALLOWED};
 use shim_runtime::redact;
@@ -30,6 +31,20 @@ pub struct Unfit {
     pub why: String,
     /// When it can again, if that is known.
     pub until: Option<SystemTime>,
+    /// What it is about.
+    pub hindrance: Hindrance,
+}
+
+/// What keeps an executor from doing tasks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Hindrance {
+    /// Somebody has to do something, or a known time has to come; what it is about may also be the task.
+    #[default]
+    Lasting,
+    /// The network is away.
+    Unreached,
+    /// The provider asks to come back in a moment.
+    Throttled,
 }
 
 /// Why an attempt failed.
@@ -60,6 +75,23 @@ impl Unfit {
         Self {
             why: kept.join(": "),
             until,
+            hindrance: Hindrance::Lasting,
+        }
+    }
+
+    /// The same, about what passes by itself.
+    #[must_use]
+    pub fn about(self, hindrance: Hindrance) -> Self {
+        Self { hindrance, ..self }
+    }
+
+    /// How the task that met it is given back.
+    #[must_use]
+    pub fn hold_cause(&self) -> HoldCause {
+        match (self.until, self.hindrance) {
+            (Some(_), _) => HoldCause::Timed,
+            (None, Hindrance::Lasting) => HoldCause::Untimed,
+            (None, Hindrance::Unreached | Hindrance::Throttled) => HoldCause::Passing,
         }
     }
 }

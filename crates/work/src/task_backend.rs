@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use shim_proto::coordination::v1::{TaskResult, Usage};
+use shim_proto::fitness::HoldCause;
 use tokio_util::sync::CancellationToken;
 
 use crate::claim::{ClaimRef, ClaimedTask};
@@ -78,13 +79,12 @@ pub trait TaskBackend: Send + Sync + 'static {
         reason: &str,
     ) -> impl Future<Output = Result<(), BackendError>> + Send;
 
-    /// Gives a task back untried, because the worker cannot do any now. `is_timed` says whether it knows until when: a task
-    /// that is given back again and again for no known time may be what troubles the worker.
+    /// Gives a task back untried, because the worker cannot do any now.
     fn hold(
         &self,
         claim_ref: &ClaimRef,
         reason: &str,
-        is_timed: bool,
+        cause: HoldCause,
     ) -> impl Future<Output = Result<(), BackendError>> + Send;
 
     /// Says that the worker lives, and in which state.

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use shim_checks::within;
 use shim_proto::coordination::v1::{WorkerHealth, WorkerState};
-use shim_work::{AttemptOutcome, ClaimedTask, ProgressHandle, Unfit, WorkerOptions};
+use shim_proto::fitness::HoldCause;
+use shim_work::{AttemptOutcome, ClaimedTask, Hindrance, ProgressHandle, Unfit, WorkerOptions};
 
 use crate::executors::{FnExecutor, done};
 use crate::memory_task_backend::BackendCall;
@@ -124,7 +125,10 @@ async fn a_program_that_vanishes_gives_its_task_back() {
     });
     let (backend, _worker) = start_worker(Arc::new(executor), options());
     backend.push(claim("t"));
-    assert_eq!(backend.wait_for(held).await, ("t".to_owned(), false));
+    assert_eq!(
+        backend.wait_for(held).await,
+        ("t".to_owned(), HoldCause::Untimed)
+    );
 }
 
 #[tokio::test]
@@ -161,6 +165,7 @@ fn unfit_executor(
         AttemptOutcome::Unfit(Unfit {
             why: "You've hit your limit".to_owned(),
             until: span.map(|span| SystemTime::now() + span),
+            hindrance: Hindrance::Lasting,
         })
     })
 }
@@ -172,7 +177,10 @@ async fn an_unfit_worker_gives_one_task_back_and_takes_no_other_until_its_time()
     for task in ["a", "b", "c"] {
         backend.push(claim(task));
     }
-    assert_eq!(backend.wait_for(held).await, ("a".to_owned(), true));
+    assert_eq!(
+        backend.wait_for(held).await,
+        ("a".to_owned(), HoldCause::Timed)
+    );
     let heartbeat = backend
         .wait_for(|call| match call {
             BackendCall::Heartbeat(now) if now.health == WorkerHealth::Unhealthy => Some(now),

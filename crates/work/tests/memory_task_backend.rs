@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use shim_checks::within;
 use shim_proto::coordination::v1::{TaskResult, Usage};
+use shim_proto::fitness::HoldCause;
 use shim_runtime::ids::TaskId;
 use shim_work::{
     AttemptFailure, BackendError, ClaimRef, ClaimedTask, HeartbeatStatus, ProgressUpdate,
@@ -25,7 +26,7 @@ pub(crate) enum BackendCall {
     Fail(String, AttemptFailure, Usage),
     Release(String),
     /// With whether the worker knows until when it can do no task.
-    Hold(String, bool),
+    Hold(String, HoldCause),
     Heartbeat(HeartbeatStatus),
     Deregister,
 }
@@ -174,9 +175,9 @@ impl TaskBackend for MemoryTaskBackend {
         &self,
         claim_ref: &ClaimRef,
         _reason: &str,
-        is_timed: bool,
+        cause: HoldCause,
     ) -> Result<(), BackendError> {
-        self.record(claim_ref, |goal| BackendCall::Hold(goal, is_timed))
+        self.record(claim_ref, |goal| BackendCall::Hold(goal, cause))
     }
 
     async fn heartbeat(&self, heartbeat: &HeartbeatStatus) {

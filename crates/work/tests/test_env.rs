@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use shim_checks::{Lifeline, TIMEOUT};
-use shim_exec::{Artifacts, Groups};
+use shim_exec::{Artifacts, Groups, Keeping};
 use shim_proto::coordination::v1::{Task, TaskResult, WorkerState};
+use shim_proto::fitness::HoldCause;
 use shim_runtime::background::BackgroundTasks;
 use shim_runtime::ids::{LeaseToken, TaskId};
 use shim_runtime::lifecycle::Shutdown;
@@ -39,7 +40,11 @@ impl TestEnv {
 
     pub(crate) fn program(&self, program: PathBuf, script: &str) -> Arc<dyn Executor> {
         let groups = Groups::open(&self.path("groups"), "SHIM_TASK_ID").unwrap();
-        let artifacts = Artifacts::open(&self.path("artifacts"), TIMEOUT).unwrap();
+        let keeping = Keeping {
+            time: TIMEOUT,
+            bytes: 1 << 30,
+        };
+        let artifacts = Artifacts::open(&self.path("artifacts"), keeping).unwrap();
         Arc::new(ShellExecutor {
             groups: Arc::new(groups),
             artifacts: Arc::new(artifacts),
@@ -118,9 +123,9 @@ pub(crate) fn released(call: BackendCall) -> Option<String> {
 }
 
 /// A task that was given back because its worker can do none.
-pub(crate) fn held(call: BackendCall) -> Option<(String, bool)> {
+pub(crate) fn held(call: BackendCall) -> Option<(String, HoldCause)> {
     match call {
-        BackendCall::Hold(goal, is_timed) => Some((goal, is_timed)),
+        BackendCall::Hold(goal, cause) => Some((goal, cause)),
         _ => None,
     }
 }

@@ -29,8 +29,8 @@ pub(super) fn told_id(message: &[u8]) -> Option<String> {
         }
         match nesting.at(message, at) {
             Position::Depth(1) => certain.push(id),
-            // No whole text holds it: a quote before it is lost, or one too many.
-            Position::InText => possible.push(id),
+            // No whole text holds it: a quote or bracket before it is lost, or one too many.
+            Position::InText | Position::Depth(0) => possible.push(id),
             Position::Depth(_) | Position::Escaped => {}
         }
     }
@@ -157,6 +157,7 @@ mod tests {
             (r#"{"jsonrpc":"2.0,"method":"x","id":77}"#, Some("77")),
             (r#"{"method":"x","params":"a":[1]},"id":77}"#, Some("77")),
             (r#""jsonrpc":"2.0","id":77}"#, Some("77")),
+            (r#""id":77,"jsonrpc":"2.0"}"#, Some("77")),
             (r#"{{"jsonrpc":"2.0","id":77}"#, Some("77")),
             (r#"log line {"jsonrpc":"2.0","id":77}"#, Some("77")),
             (r#"{"id":0016,"x":1}"#, Some("16")),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shim_proto::checkpoint::v1::{Interruption, InterruptionCause, OpenTask, RecoveryCandidate};
 use shim_render::figures::percent;
-use shim_render::text::{name, one_line, title};
+use shim_render::text::{entry, name, one_line};
 use shim_render::{time, words};
 
 /// Tasks named in a line for many.
@@ -73,7 +73,7 @@ pub(crate) fn line(candidate: &RecoveryCandidate) -> String {
     };
     let mut line = format!(
         "{} ({} done; {}, {} ago{}; confidence {}; checkpoint {number}) session_id={}",
-        title(text, MAX_TASK_CHARACTERS),
+        entry(text, MAX_TASK_CHARACTERS),
         percent(progress),
         words::interruption_cause(cause(candidate)).replace('_', " "),
         time::span(age(candidate).unwrap_or_default()),

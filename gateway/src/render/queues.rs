@@ -4,12 +4,12 @@ use std::time::SystemTime;
 
 use shim_proto::coordination::v1::{QueueHealthResponse, QueueReport};
 use shim_render::page::Page;
-use shim_render::tasks::requirements;
+use shim_render::tasks::{requirements, requirements_cell};
 use shim_render::text::one_line;
 use shim_render::time;
 use shim_render::workers::unfit;
 
-use crate::render::tasks::{MAX_CELL_CHARACTERS, cell, first_cell};
+use crate::render::tasks::{MAX_CELL_CHARACTERS, cell};
 
 /// The queues as a table, with what is wrong with them.
 pub(crate) fn table(health: &QueueHealthResponse) -> Page {
@@ -88,7 +88,7 @@ fn queue_row(queue: &QueueReport) -> String {
         .collect();
     format!(
         "{} | {} | {} | {} | {} | {} | {} | {state} | {}",
-        first_cell(&requirements(queue.requirements.as_ref())),
+        requirements_cell(queue.requirements.as_ref(), MAX_CELL_CHARACTERS),
         queue.waiting,
         queue.delayed,
         queue.active,

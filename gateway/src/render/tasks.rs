@@ -10,7 +10,7 @@ use shim_proto::reasons::task::WORKER_UNFIT;
 use shim_render::figures::percent;
 use shim_render::page::Page;
 use shim_render::tasks::{cost, held_up, part_counts, schedule_runs};
-use shim_render::text::{name, one_line, title};
+use shim_render::text::{entry, name, one_line, title};
 use shim_render::{time, words};
 
 use crate::render::json::ShownResult;
@@ -27,7 +27,7 @@ pub(crate) const MAX_ROWS: usize = 50;
 pub(crate) fn task(label: &str, task: &Task, names: &WorkerNames) -> Page {
     let mut text = Page::of(format!(
         "{label}{} [{}{}, {} done] {}",
-        title(&task.goal, MAX_GOAL_CHARACTERS),
+        entry(&task.goal, MAX_GOAL_CHARACTERS),
         words::task_state(task.state()),
         if task.stuck { ", stuck" } else { "" },
         percent(task.progress),
@@ -247,12 +247,11 @@ pub(crate) fn jobs(tasks: &[Task], has_more: bool) -> Page {
 /// A line of a job's log; `key` is "" for the job itself.
 pub(crate) fn event(event: &TaskEvent, key: &str, names: &WorkerNames) -> String {
     let subject = match key {
-        "" => "the job",
-        key => key,
+        "" => "the job".to_owned(),
+        key => first_cell(key),
     };
     let mut line = format!(
-        "{} {}",
-        first_cell(subject),
+        "{subject} {}",
         words::task_event_kind(event.kind()).replace('_', " ")
     );
     if event.kind() == TaskEventKind::Progress {

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use shim_proto::coordination::v1::{ListTasksRequest, ListWorkersRequest, Task, TaskState, Worker};
 use shim_render::figures::percent;
 use shim_render::page::Page;
-use shim_render::text::{one_line, title};
+use shim_render::text::{entry, one_line};
 use shim_render::words;
 use shim_render::workers::health;
 
@@ -99,7 +99,7 @@ pub(crate) fn list(workers: &[Worker], running: &[Task], has_more: bool) -> Page
 fn line(worker: &Worker) -> String {
     let name = match worker.name.as_str() {
         "" => "(unnamed)".to_owned(),
-        name => title(name, MAX_NAME_CHARACTERS),
+        name => entry(name, MAX_NAME_CHARACTERS),
     };
     let mut line = format!(
         "{name} [{}, {}, {}] {}/{} running, can: {}, heard {}, worker_id={}",

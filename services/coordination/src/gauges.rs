@@ -254,6 +254,7 @@ mod tests {
             own_queues: 0,
             live_jobs: 0,
             sizes: Vec::new(),
+            usages: Vec::new(),
         }
     }
 

@@ -82,6 +82,7 @@ pub fn build(config: &Config, store: Store, shutdown: &Shutdown) -> Service {
             background,
             registry_config,
             lineage: config.tasks.lineage,
+            max_dead_letters: config.tasks.max_dead_letters,
         },
     }
 }

@@ -55,6 +55,73 @@ pub(crate) enum EvolutionError {
     #[error(transparent)]
     Host(#[from] HostError),
 
+    // Changes of code.
+    /// What is not committed cannot be changed in a worktree.
+    #[error("{root}: {why}")]
+    NoRepository {
+        /// The project.
+        root: String,
+        /// What is missing.
+        why: String,
+    },
+    /// There is no transform of this name.
+    #[error("transforms: there is no transform {0}")]
+    TransformUnknown(String),
+    /// A user's transform cannot be used.
+    #[error("custom_transform: {path}: {why}")]
+    CustomTransform {
+        /// Its file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The evolution has no such file.
+    #[error("paths: the evolution does not change {0}")]
+    PathUnknown(String),
+    /// A file that a change is offered for is not as it is committed.
+    #[error("{0} differs from what is committed, or is not committed")]
+    NotCommitted(String),
+    /// A change that was offered changes nothing.
+    #[error("the change leaves all files as they are")]
+    NothingOffered,
+    /// git refuses or fails.
+    #[error("{doing}: {why}")]
+    Git {
+        /// What was tried.
+        doing: String,
+        /// What git said.
+        why: String,
+    },
+    /// A stored diff does not fit the content that it was made from.
+    #[error("{path}: its stored diff does not fit: {why}")]
+    DiffDoesNotFit {
+        /// The file.
+        path: String,
+        /// Where.
+        why: String,
+    },
+    /// A file of a worktree cannot be read or written.
+    #[error("{path}: {why}")]
+    WorktreeFile {
+        /// The file.
+        path: String,
+        /// What the system said.
+        why: String,
+    },
+    /// The disk of the data folder or of the repository is full.
+    #[error("the disk is full: {0}")]
+    DiskFull(String),
+    /// The project's tests prove nothing, with or without a change.
+    #[error("the project's tests cannot show whether a change holds; before it, {0}")]
+    TestsUnusable(String),
+    /// Later changes stand where a commit would be undone.
+    #[error("commit {commit} cannot be undone: {why}")]
+    RevertConflict {
+        /// The commit.
+        commit: String,
+        /// What git said.
+        why: String,
+    },
     // Tests.
     /// The project's tests cannot be run.
     #[error(transparent)]
@@ -83,11 +150,47 @@ error_table! { EvolutionError (transparent: Store, Project, Host, TestRun),
     EvolutionAmbiguous => NotFound EVOLUTION_NOT_FOUND, "give more characters of its id";
     WrongState => FailedPrecondition EVOLUTION_STATE, "look at it with GetEvolution; EvolveCode proposes anew";
     ProposalTooLarge => ResourceExhausted QUOTA_EXCEEDED, "limit the call to fewer files with include";
+    NoRepository => FailedPrecondition NO_REPOSITORY, "run `git init` there if it is in no repository, commit its files, then call again";
+    TransformUnknown => InvalidArgument TRANSFORM_UNKNOWN, "ListTransforms names them";
+    CustomTransform => InvalidArgument BAD_REQUEST, "name a file that exports a function for jscodeshift, and correct what it says";
+    PathUnknown => InvalidArgument BAD_REQUEST, "GetEvolution names the files of an evolution";
+    NotCommitted => FailedPrecondition EVOLUTION_OUTDATED, "commit or stash it, then call again";
+    NothingOffered => InvalidArgument BAD_REQUEST;
+    Git => Internal TOOL_FAILED, "correct what git says, then call again";
+    DiffDoesNotFit => FailedPrecondition EVOLUTION_OUTDATED, "propose it anew with EvolveCode";
+    WorktreeFile => Internal TOOL_FAILED, "correct what the system says, then call again";
+    DiskFull => ResourceExhausted DISK_FULL, "free space, then try again", retry 5_000;
+    TestsUnusable => FailedPrecondition TOOL_FAILED,
+        "mend the tests first, or take the trust back with TrustProject to verify without them";
+    RevertConflict => FailedPrecondition EVOLUTION_STATE, "undo it by hand with `git revert`";
     Cancelled => Cancelled CANCELLED;
     CallTooLong => DeadlineExceeded TOOL_TIMED_OUT,
         "limit the call to fewer files with include, or raise evolution.timeout";
     Stopping => Unavailable STOPPING, "try again when it is back", retry 1_000;
     NotBuilt => Unimplemented INTERNAL;
+}
+
+impl EvolutionError {
+    /// A file that could not be read or written.
+    pub(crate) fn of_io(path: &std::path::Path, why: &std::io::Error) -> Self {
+        let path = path.display().to_string();
+        if why.kind() == std::io::ErrorKind::StorageFull {
+            return Self::DiskFull(format!("{path}: {why}"));
+        }
+        Self::WorktreeFile {
+            path,
+            why: why.to_string(),
+        }
+    }
+}
+
+impl From<crate::test_runs::TestRunError> for EvolutionError {
+    fn from(error: crate::test_runs::TestRunError) -> Self {
+        match error {
+            crate::test_runs::TestRunError::Cancelled => Self::Cancelled,
+            other => Self::TestsUnusable(other.to_string()),
+        }
+    }
 }
 
 /// Why the service cannot start.

@@ -34,6 +34,9 @@ use shim_sqlite::OpenError;
 pub use config::Config;
 pub use error::StartError;
 pub use shim_sqlite::Integrity;
+pub use tool_host::{
+    OLDEST_MAJOR as OLDEST_NODE, is_installed as tools_installed, parse_version as node_version,
+};
 
 use rpc::Api;
 use store::Store;

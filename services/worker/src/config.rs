@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use shim_exec::MAX_ARTIFACT_BYTES;
 use shim_proto::limits::task::MAX_RESULT_TEXT_BYTES;
 use shim_runtime::config::{Settings, default_data_dir};
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub artifacts: PathBuf,
     /// How long artifacts are kept (`worker.keep_artifacts`, 7 days).
     pub keep_artifacts: Duration,
+    /// Bytes of all artifacts (`worker.max_artifacts`, 2 GiB); the oldest make room for newer ones.
+    pub max_artifacts: u64,
     /// A task that is silent for longer is reported as stuck (`worker.stuck_after`, 2 min).
     pub stuck_after: Duration,
     /// The records of running process groups: `worker/groups` in the data folder.
@@ -63,6 +66,11 @@ impl Config {
                 "worker.keep_artifacts",
                 day * 7,
                 seconds(60)..=day * 3_650,
+            ),
+            max_artifacts: settings.get_within(
+                "worker.max_artifacts",
+                2 << 30,
+                2 * MAX_ARTIFACT_BYTES..=1 << 50,
             ),
             stuck_after: settings.get_within("worker.stuck_after", seconds(120), seconds(1)..=day),
             groups: absolute(data_dir.join("worker").join("groups")),

@@ -281,7 +281,7 @@ async fn jobs_parts_queues_and_busy_workers_can_be_looked_at() {
     let jobs = lead.call(STATUS, json!({"view": "tasks"})).await;
     let text = jobs["content"][0]["text"].as_str().unwrap();
     assert!(
-        text.contains("port the parser | running | 0 % | 0/2 | 50 |"),
+        text.contains("\"port the parser\" | running | 0 % | 0/2 | 50 |"),
         "{text}"
     );
     let tree = lead

@@ -1,5 +1,6 @@
 //! The benchmarks: each figure beside its peer, measured in the same run, with the target it is held against.
 
+mod analysis;
 mod coordination;
 mod figure;
 mod gateway;
@@ -13,6 +14,7 @@ mod saves;
 mod tasks;
 mod telemetry;
 
+pub use analysis::measure as measure_analysis;
 pub use coordination::measure as measure_coordination;
 pub use figure::{Figure, print_table, write_json};
 pub use gateway::measure as measure_gateway;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use shim_tests::bench::{
-    Figure, measure_checkpoint, measure_coordination, measure_gateway, measure_redaction,
-    measure_tasks, measure_telemetry, print_table, write_json,
+    Figure, measure_analysis, measure_checkpoint, measure_coordination, measure_gateway,
+    measure_redaction, measure_tasks, measure_telemetry, print_table, write_json,
 };
 use shim_tests::binary::target_dir;
 
@@ -25,6 +25,7 @@ enum Area {
     Tasks,
     Telemetry,
     Redaction,
+    Analysis,
 }
 
 #[tokio::main]
@@ -41,6 +42,7 @@ async fn main() -> ExitCode {
             Area::Coordination => ("coordination", measure_coordination(progress).await),
             Area::Tasks => ("tasks", measure_tasks(progress).await),
             Area::Telemetry => ("telemetry", measure_telemetry(progress).await),
+            Area::Analysis => ("analysis", measure_analysis(progress).await),
             Area::Redaction => ("redaction", measure_redaction(progress).await),
         };
         missed |= figures.iter().any(|figure| figure.met == Some(false));

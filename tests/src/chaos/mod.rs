@@ -4,5 +4,6 @@
 mod actor;
 pub mod checkpoint;
 pub mod coordination;
+pub mod evolution;
 pub mod overload;
 pub mod tasks;

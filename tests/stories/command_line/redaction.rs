@@ -45,7 +45,7 @@ const PATTERNS: [(&str, &str); 25] = [
     ),
     (r#""kinds":\{("\w+":\{[^}]*\},?)*\}"#, r#""kinds":{}"#),
     (
-        r#",?"storeSizes":\[.*?\}\]|,?"storeBytes":"\[number\]""#,
+        r#",?"(?:storeSizes|bounds)":\[.*?\}\]|,?"storeBytes":"\[number\]""#,
         "",
     ),
     (r"(load|CPU|cpu|memory) \d+(\.\d+)?", "$1 [number]"),

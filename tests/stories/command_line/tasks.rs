@@ -102,6 +102,30 @@ async fn jobs_are_submitted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ended_jobs_are_forgotten_with_their_files_of_output() {
+    let mut shell = Shell::new().await;
+    let ada = worker(&shell.service, "ada").await;
+    shell.redaction.replace_id(&ada.worker_id, "ada");
+    failed_job(&shell.service, &ada).await;
+    gated_job(&shell.service).await;
+    let folder = shell.temp.data_dir().join("artifacts");
+    std::fs::create_dir_all(&folder).unwrap();
+    let output = folder.join("task-1.stdout");
+    std::fs::write(&output, "all that it wrote").unwrap();
+    let prune = |more: &[&'static str]| [&["tasks", "prune"], more].concat();
+    shell.snapshot("tasks_prune_without_age", &prune(&[])).await;
+    let old = prune(&["--older-than", "1d"]);
+    shell.snapshot_both("tasks_prune_old", &old).await;
+    assert!(output.exists());
+    let counted = prune(&["--older-than", "0s", "--dead-letters", "--dry-run"]);
+    shell.snapshot("tasks_prune_counted", &counted).await;
+    assert!(output.exists());
+    let all = prune(&["--older-than", "0s", "--dead-letters"]);
+    shell.snapshot("tasks_prune", &all).await;
+    assert!(!output.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn jobs_are_decided_retried_and_cancelled() {
     let mut shell = Shell::new().await;
     let ada = worker(&shell.service, "ada").await;

@@ -198,6 +198,7 @@ fn arguments(command: &str, known: &Known, world: &World) -> Vec<Vec<String>> {
             each(&known.jobs[..2.min(known.jobs.len())], &[])
         }
         "tasks pause" | "tasks resume" => vec![Vec::new(), vec![hostile]],
+        "tasks prune" => both(plain(&["--older-than", "9000h", "--dead-letters"])),
         "tasks submit" => vec![
             vec![hostile.clone()],
             plain(&["--kind", marker, "--file", &hostile, "g"]),

@@ -8,6 +8,7 @@ mod commands;
 mod known;
 mod outputs;
 mod planting;
+mod streams;
 mod texts;
 mod tools;
 
@@ -81,6 +82,7 @@ fn story(log_format: &str, rounds: u32) {
             let planter = Planter::new(&world, hostile.clone());
             let mut faults = planter.plant().await;
             faults.extend(tools::plant(&world, &hostile).await);
+            faults.extend(streams::faults(&world, &hostile).await);
             faults
         });
         match faults.as_slice() {

@@ -68,7 +68,8 @@ impl Planter {
         for wire in [&self.checkpoint, &self.coordination, &self.worker] {
             for method in wire.methods() {
                 // What deletes what was planted is of no use here.
-                if ["DeleteSession", "Prune", "DeleteState"].contains(&method.name()) {
+                if ["DeleteSession", "Prune", "PruneTasks", "DeleteState"].contains(&method.name())
+                {
                     continue;
                 }
                 let (valid, last) = self.valid_request(wire, method.name()).await;

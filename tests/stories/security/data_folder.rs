@@ -1,7 +1,7 @@
 //! A data folder in which somebody else has a hand: nothing in it is believed, shown a token, signalled or written.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
@@ -39,6 +39,13 @@ fn shim(data_dir: &Path, token: &Path, words: &[&str]) -> Output {
         .unwrap()
 }
 
+/// A file with the token that commands show.
+fn token_file(temp: &TempEnv) -> PathBuf {
+    let file = temp.root().join("token");
+    std::fs::write(&file, TOKEN).unwrap();
+    file
+}
+
 fn said(output: &Output) -> String {
     let [out, err] = [&output.stdout, &output.stderr].map(|it| String::from_utf8_lossy(it));
     format!("{out}{err}")
@@ -47,8 +54,7 @@ fn said(output: &Output) -> String {
 #[tokio::test]
 async fn a_folder_of_somebody_else_gets_no_token_and_directs_no_signal() {
     let (temp, public) = (TempEnv::new(), public_folder());
-    let token = temp.root().join("token");
-    std::fs::write(&token, TOKEN).unwrap();
+    let token = token_file(&temp);
     let Some(stranger) = command_of_stranger(python()) else {
         return;
     };
@@ -80,8 +86,7 @@ async fn a_folder_of_somebody_else_gets_no_token_and_directs_no_signal() {
 #[tokio::test]
 async fn nothing_is_said_on_a_socket_of_somebody_else() {
     let (temp, public) = (TempEnv::new(), public_folder());
-    let token = temp.root().join("token");
-    std::fs::write(&token, TOKEN).unwrap();
+    let token = token_file(&temp);
     let Some(stranger) = command_of_stranger(python()) else {
         return;
     };
@@ -105,8 +110,7 @@ async fn nothing_is_said_on_a_socket_of_somebody_else() {
 #[test]
 fn a_lock_of_ones_own_directs_no_signal_either() {
     let temp = TempEnv::new();
-    let token = temp.root().join("token");
-    std::fs::write(&token, TOKEN).unwrap();
+    let token = token_file(&temp);
     let mut victim = Victim::start();
     // The socket lies elsewhere, and whoever holds the lock is another process than the one named.
     let elsewhere = temp.root().join("elsewhere");
@@ -125,8 +129,7 @@ fn a_lock_of_ones_own_directs_no_signal_either() {
 #[test]
 fn no_link_in_the_folder_leads_anything_elsewhere() {
     let temp = TempEnv::new();
-    let token = temp.root().join("token");
-    std::fs::write(&token, TOKEN).unwrap();
+    let token = token_file(&temp);
     let precious = temp.root().join("precious");
     std::fs::write(&precious, "precious").unwrap();
     std::fs::create_dir(temp.data_dir()).unwrap();
@@ -164,8 +167,7 @@ fn no_link_in_the_folder_leads_anything_elsewhere() {
 #[test]
 fn what_others_can_write_is_refused_until_the_printed_step_is_done() {
     let temp = TempEnv::new();
-    let token = temp.root().join("token");
-    std::fs::write(&token, TOKEN).unwrap();
+    let token = token_file(&temp);
     let above = temp.root().join("above");
     let folder = above.join("data");
     std::fs::create_dir_all(&folder).unwrap();

@@ -62,7 +62,7 @@ fn weakest_token_for(method: &str) -> &'static str {
         "Subscribe",
         "ServerReflection",
     ];
-    const ADMIN_METHODS: [&str; 9] = [
+    const ADMIN_METHODS: [&str; 10] = [
         "DeleteSession",
         "Prune",
         "Export",
@@ -71,6 +71,7 @@ fn weakest_token_for(method: &str) -> &'static str {
         "DrainWorker",
         "StopWorker",
         "PauseQueues",
+        "PruneTasks",
         "ResumeQueues",
     ];
     if ADMIN_METHODS.contains(&method) {

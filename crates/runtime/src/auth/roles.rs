@@ -133,7 +133,7 @@ const SERVICES: &[ServiceRoles] = &[
                 &["SubmitTask", "CancelTask", "RetryTask", "ApproveTask"],
             ),
             // They stop and start the work of everybody.
-            (Role::Admin, &["PauseQueues", "ResumeQueues"]),
+            (Role::Admin, &["PauseQueues", "ResumeQueues", "PruneTasks"]),
         ],
     },
     ServiceRoles {

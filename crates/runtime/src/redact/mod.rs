@@ -4,6 +4,7 @@
 //! [`log_writer`], spans in [`spans`], the output of programs in [`stream`]. Texts that were stored before a rule existed
 //! are never rewritten.
 
+mod arguments;
 mod log_writer;
 mod marks;
 mod named;

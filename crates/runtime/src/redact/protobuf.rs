@@ -14,8 +14,8 @@ use prost::encoding::{
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use tonic::Status;
 
-use super::named::Strength;
-use super::{names, text};
+use super::names::{self, Around};
+use super::{arguments, text};
 use crate::service_error::Violations;
 
 /// Deeper messages are refused by the decoder, which stops at 100.
@@ -105,8 +105,7 @@ struct FieldPath<'a> {
     parent: Option<&'a FieldPath<'a>>,
     name: &'a str,
     depth: usize,
-    /// How sure the names around it are that its texts are secrets.
-    strength: Option<Strength>,
+    around: Option<Around>,
 }
 
 impl<'a> FieldPath<'a> {
@@ -115,16 +114,16 @@ impl<'a> FieldPath<'a> {
             parent: None,
             name: "",
             depth: 0,
-            strength: None,
+            around: None,
         }
     }
 
-    fn inside(&'a self, name: &'a str, strength: Option<Strength>) -> Self {
+    fn inside(&'a self, name: &'a str, around: Option<Around>) -> Self {
         Self {
             parent: Some(self),
             name,
             depth: self.depth + 1,
-            strength,
+            around,
         }
     }
 }
@@ -154,7 +153,8 @@ impl MessageRedactor {
         if path.depth > MAX_DEPTH {
             return Ok(None);
         }
-        let strength = strength(bytes, descriptor, path)?;
+        let around = around(bytes, descriptor, path)?;
+        let mut arguments = arguments_of(bytes, descriptor)?.into_iter();
         let mut clean: Option<Vec<u8>> = None;
         let mut rest = bytes;
         while rest.has_remaining() {
@@ -164,7 +164,11 @@ impl MessageRedactor {
             let replaced = match field {
                 Some(field) if wire == WireType::LengthDelimited => {
                     let content = content(&mut rest)?;
-                    self.field(content, &field, &path.inside(field.name(), strength))?
+                    let path = path.inside(field.name(), around);
+                    match arguments.next().flatten() {
+                        Some(clean) => self.argument(&clean, &path),
+                        None => self.field(content, &field, &path)?,
+                    }
                 }
                 _ => {
                     skip_field(wire, number, &mut rest, DecodeContext::default())?;
@@ -201,6 +205,19 @@ impl MessageRedactor {
         }
     }
 
+    /// The value that stands for an item of a list of words, or `None` if it stays.
+    fn argument(&mut self, clean: &str, path: &FieldPath<'_>) -> Option<Vec<u8>> {
+        if self.policy == Policy::Refuse {
+            self.refused.add(path.to_string(), self.policy.rule());
+            return None;
+        }
+        let mut value = Vec::with_capacity(clean.len() + 8);
+        encode_key(STRING_VALUE, WireType::LengthDelimited, &mut value);
+        encode_varint(clean.len() as u64, &mut value);
+        value.extend_from_slice(clean.as_bytes());
+        Some(value)
+    }
+
     fn text(
         &mut self,
         text: &str,
@@ -208,8 +225,8 @@ impl MessageRedactor {
         path: &FieldPath<'_>,
     ) -> Option<Vec<u8>> {
         let parent = field.parent_message();
-        let by_name = path.strength.filter(|_| parent.full_name() == VALUE);
-        let redacted = match by_name.and_then(|strength| names::mark(text, strength)) {
+        let by_name = path.around.filter(|_| parent.full_name() == VALUE);
+        let redacted = match by_name.and_then(|around| names::mark(text, around.strength)) {
             Some(mark) => mark,
             None => match text::text(text) {
                 Cow::Owned(redacted) => redacted,
@@ -234,19 +251,42 @@ impl MessageRedactor {
 const VALUE: &str = "google.protobuf.Value";
 
 /// How sure the names above the texts of this message are, and its own ones.
-fn strength(
+fn around(
     bytes: &[u8],
     descriptor: &MessageDescriptor,
     path: &FieldPath<'_>,
-) -> Result<Option<Strength>, MalformedMessage> {
+) -> Result<Option<Around>, MalformedMessage> {
     match descriptor.full_name() {
-        "google.protobuf.Struct" => Ok(named_by(bytes)?.or(path.strength)),
+        "google.protobuf.Struct" => Ok(named_by(bytes)?.or(path.around)),
         "google.protobuf.Struct.FieldsEntry" => {
             let name = text_of(bytes, NAME)?.unwrap_or_default();
-            Ok(names::strength(name, path.strength))
+            Ok(names::around(name, path.around))
         }
-        _ => Ok(path.strength),
+        _ => Ok(path.around),
     }
+}
+
+/// What stands for the items of a list of words that hold a secret, in their order; nothing for any other message.
+fn arguments_of(
+    mut bytes: &[u8],
+    descriptor: &MessageDescriptor,
+) -> Result<Vec<Option<String>>, MalformedMessage> {
+    let mut texts = Vec::new();
+    if descriptor.full_name() != "google.protobuf.ListValue" {
+        return Ok(Vec::new());
+    }
+    while bytes.has_remaining() {
+        let (number, wire) = decode_key(&mut bytes)?;
+        if wire != WireType::LengthDelimited {
+            skip_field(wire, number, &mut bytes, DecodeContext::default())?;
+            continue;
+        }
+        let item = content(&mut bytes)?;
+        if descriptor.get_field(number).is_some() {
+            texts.push(text_of(item, STRING_VALUE)?);
+        }
+    }
+    Ok(arguments::redacted(&texts))
 }
 
 /// Numbers of fields: of an entry of an object, and of a value that is a text.
@@ -255,8 +295,8 @@ const ENTRY_VALUE: u32 = 2;
 const STRING_VALUE: u32 = 3;
 
 /// How sure the member of an object is that names what another one holds.
-fn named_by(mut object: &[u8]) -> Result<Option<Strength>, MalformedMessage> {
-    let mut strength = None;
+fn named_by(mut object: &[u8]) -> Result<Option<Around>, MalformedMessage> {
+    let mut around = None;
     while object.has_remaining() {
         let (number, wire) = decode_key(&mut object)?;
         if wire != WireType::LengthDelimited {
@@ -266,10 +306,10 @@ fn named_by(mut object: &[u8]) -> Result<Option<Strength>, MalformedMessage> {
         let entry = content(&mut object)?;
         let value = bytes_of(entry, ENTRY_VALUE)?.unwrap_or_default();
         if let (Some(name), Some(text)) = (text_of(entry, NAME)?, text_of(value, STRING_VALUE)?) {
-            strength = strength.max(names::named_by(name, text));
+            around = around.max(names::named_by(name, text));
         }
     }
-    Ok(strength)
+    Ok(around)
 }
 
 /// The text of a field, wherever it stands; `None` if there is none.

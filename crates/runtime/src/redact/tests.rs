@@ -174,6 +174,25 @@ fn secrets() -> Vec<(String, String, &'static str)> {
             "assigned-secret",
         ),
         within("api_key = ", word(20), "\n", "assigned-secret"),
+        within(
+            "['curl', '-u', 'bob:",
+            word(16),
+            "', url]",
+            "listed-password",
+        ),
+        within(
+            "[\"mysql\", \"-u\", \"root\", \"-p",
+            word(16),
+            "\"]",
+            "listed-password",
+        ),
+        within(
+            "[sshpass, -p, ",
+            word(16),
+            ", ssh, host]",
+            "listed-password",
+        ),
+        within("Password for bob: ", word(16), "\n", "typed-password"),
         within("api_key:\n  ", word(20), "\n", "assigned-secret"),
         within(
             "client_secret:\n\t\"",

@@ -10,7 +10,8 @@ use shim_proto::coordination::v1::{FileLease, FileLeaseMode};
 use shim_runtime::files::{Budget, Pattern};
 
 /// Leases that a workspace may have.
-const MAX_LEASES: usize = 1_000;
+/// Leases of one namespace.
+pub(crate) const MAX_LEASES: usize = 1_000;
 /// Bytes of all leases of a workspace, encoded: every decision reads them.
 const MAX_TABLE_BYTES: usize = 1 << 20;
 /// Conflicts that a refusal names.

@@ -10,7 +10,7 @@ use shim_proto::coordination::v1::AssignmentStrategy;
 use super::class::Class;
 use super::task_store::Tasks;
 use crate::error::Error;
-use crate::sizes::KindSize;
+use crate::sizes::{KindSize, Measured, Usage};
 
 /// What waits first in a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,11 +159,14 @@ pub struct QueuesHealth {
     pub live_jobs: u64,
     /// What the store takes of Redis's memory, as it was measured last; empty if it never was.
     pub sizes: Vec<KindSize>,
+    /// How far bounds are used, as it was measured within the last minutes.
+    pub usages: Vec<Usage>,
 }
 
 #[derive(Serialize)]
 struct NoteSizesArgs<'a> {
     sizes: &'a [KindSize],
+    usages: &'a [Usage],
 }
 
 #[derive(Serialize)]
@@ -185,6 +188,7 @@ struct HealthAnswer {
     own_queues: u64,
     live_jobs: u64,
     sizes: Vec<KindSize>,
+    usages: Vec<Usage>,
     queues: Vec<StoredCounts>,
 }
 
@@ -282,8 +286,11 @@ impl Tasks {
     ///
     /// # Errors
     /// As the store fails.
-    pub async fn note_sizes(&self, sizes: &[KindSize]) -> Result<(), Error> {
-        let args = NoteSizesArgs { sizes };
+    pub async fn note_sizes(&self, measured: &Measured) -> Result<(), Error> {
+        let args = NoteSizesArgs {
+            sizes: &measured.sizes,
+            usages: &measured.usages,
+        };
         let answer = self.runner.run(&self.scripts.note_sizes, &args).await?;
         answer.unrefused::<IgnoredAny>().map(drop)
     }
@@ -313,6 +320,7 @@ impl Tasks {
             own_queues: read.own_queues,
             live_jobs: read.live_jobs,
             sizes: read.sizes,
+            usages: read.usages,
             queues: queues
                 .map(|(stored, class)| QueueCounts {
                     class,

@@ -24,6 +24,7 @@ mod notifier;
 mod outbox_entries;
 mod outbox_relay;
 mod pausing;
+mod pruning;
 mod reader;
 mod record;
 mod refusal;
@@ -43,6 +44,7 @@ pub use health::{Depth, Heads, QueueCounts, QueueHead, QueuesHealth, WaitingWork
 pub use job::Job;
 pub use list::{Filter, Page};
 pub use maintenance::{SweepConfig, SweepResult, WorkerGone};
+pub use pruning::{PruneScope, Pruned};
 pub use reports::ProgressReport;
 pub use submission::{DueRun, LineageLimits, Submission};
 pub use task_store::Tasks;

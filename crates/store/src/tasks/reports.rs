@@ -4,6 +4,7 @@ use prost::Message;
 use serde::Serialize;
 use serde_bytes::ByteBuf;
 use shim_proto::coordination::v1::{Task, TaskError, TaskResult, TaskState, Usage};
+use shim_proto::fitness::HoldCause;
 use shim_proto::limits::task::{MAX_COST_USD, MAX_NOTE_BYTES, MAX_TOKENS};
 use shim_runtime::ids::LeaseToken;
 
@@ -203,8 +204,7 @@ impl Tasks {
         self.give_back(idempotency_key, id, lease, why, "").await
     }
 
-    /// The same, because its worker can do no task now; `is_timed` says whether the worker knows until when. The submitter
-    /// of the job is told.
+    /// The same, because its worker can do no task now. The submitter of the job is told.
     ///
     /// # Errors
     /// As [`Tasks::complete`].
@@ -214,9 +214,13 @@ impl Tasks {
         id: &str,
         lease: LeaseToken,
         why: &str,
-        is_timed: bool,
+        cause: HoldCause,
     ) -> Result<Task, Error> {
-        let held = if is_timed { "timed" } else { "untimed" };
+        let held = match cause {
+            HoldCause::Timed => "timed",
+            HoldCause::Untimed => "untimed",
+            HoldCause::Passing => "passing",
+        };
         self.give_back(idempotency_key, id, lease, why, held).await
     }
 

@@ -46,7 +46,12 @@ const FOLLOW: &str = concat!(
 
 const SWEEP: &str = concat!(
     include_str!("../lua/tasks/retrying.lua"),
+    include_str!("../lua/tasks/forgetting.lua"),
     include_str!("../lua/tasks/sweep.lua")
+);
+const PRUNE: &str = concat!(
+    include_str!("../lua/tasks/forgetting.lua"),
+    include_str!("../lua/tasks/prune.lua")
 );
 
 /// Every transition, hashed once.
@@ -74,6 +79,7 @@ pub(super) struct Scripts {
     pub(super) health: Script,
     pub(super) trim: Script,
     pub(super) pause: Script,
+    pub(super) prune: Script,
 }
 
 impl Scripts {
@@ -107,6 +113,7 @@ impl Scripts {
             health: script(Reads, include_str!("../lua/tasks/health.lua")),
             trim: script(Frees, include_str!("../lua/tasks/trim.lua")),
             pause: script(Frees, include_str!("../lua/tasks/pause.lua")),
+            prune: script(Frees, PRUNE),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Tasks that come back from workers which can do none now, and what is known of what attempts cost.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use shim_proto::coordination::v1::{TaskState, Usage};
+use shim_proto::fitness::HoldCause;
 use shim_store::tasks::ProgressReport;
 
 use super::test_store::{TestStore, graph, once, result, single};
@@ -11,11 +12,11 @@ const SESSION: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const WHY: &str = "You've hit your limit";
 
 /// Claims the task, and gives it back because its worker can do none now.
-async fn hold(env: &TestStore, id: &str, is_timed: bool) {
+async fn hold(env: &TestStore, id: &str, cause: HoldCause) {
     let claimed = env.claim_soon("w").await;
     assert_eq!(claimed.task.task_id, id);
     let (tasks, once) = (&env.store.tasks, once());
-    let held = tasks.hold(&once, id, claimed.lease, WHY, is_timed);
+    let held = tasks.hold(&once, id, claimed.lease, WHY, cause);
     held.await.unwrap();
 }
 
@@ -24,7 +25,7 @@ async fn a_held_task_keeps_its_attempts_and_says_why_it_waits() {
     let env = TestStore::new().await;
     let id = env.submit(single("one")).await.remove(0);
     for _ in 0..15 {
-        hold(&env, &id, true).await;
+        hold(&env, &id, HoldCause::Timed).await;
     }
     let task = env.task(&id).await;
     assert_eq!((task.state(), task.attempts), (TaskState::Ready, 0));
@@ -38,24 +39,51 @@ async fn a_held_task_keeps_its_attempts_and_says_why_it_waits() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_is_held_again_and_again_pays_with_its_attempts() {
-    for (is_timed, free) in [(false, 10), (true, 100)] {
+    for (cause, free) in [(HoldCause::Untimed, 10), (HoldCause::Timed, 100)] {
         let env = TestStore::new().await;
         let id = env.submit(single("one")).await.remove(0);
         for _ in 0..free {
-            hold(&env, &id, is_timed).await;
+            hold(&env, &id, cause).await;
             assert_eq!(env.task(&id).await.attempts, 0);
         }
         for attempts in 1..=3 {
-            hold(&env, &id, is_timed).await;
+            hold(&env, &id, cause).await;
             assert_eq!(env.task(&id).await.attempts, attempts);
         }
         let task = env.task(&id).await;
         assert_eq!(task.state(), TaskState::Failed);
         assert_eq!(task.error.unwrap().reason, "WORKER_UNFIT");
         env.store.tasks.retry(&once(), &id).await.unwrap();
-        hold(&env, &id, is_timed).await;
+        hold(&env, &id, cause).await;
         assert_eq!(env.task(&id).await.attempts, 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_passes_by_itself_puts_a_task_aside_and_never_costs_an_attempt() {
+    let env = TestStore::new().await;
+    let id = env.submit(single("one")).await.remove(0);
+    for times in 0..20_u32 {
+        hold(&env, &id, HoldCause::Passing).await;
+        let task = env.task(&id).await;
+        assert_eq!((task.state(), task.attempts), (TaskState::Delayed, 0));
+        assert_eq!(task.error.unwrap().message, WHY);
+        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        let pause = task.not_before.unwrap().seconds - i64::try_from(now).unwrap();
+        let longest = 2_i64.pow(times.min(9)).min(300);
+        assert!(
+            (longest - 2..=longest + 1).contains(&pause),
+            "{times}: {pause} s"
+        );
+        let aside = "{shim.tasks}:delayed";
+        env.redis.command(&["ZADD", aside, "XX", "0", &id]).unwrap();
+        env.sweep().await;
+        env.wait_until_relayed().await;
+    }
+    let claimed = env.claim_soon("w").await;
+    env.complete(&claimed, "done").await;
+    let task = env.task(&id).await;
+    assert_eq!((task.state(), task.error), (TaskState::Completed, None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +93,7 @@ async fn the_submitter_is_told_once_that_a_job_waits_for_its_workers() {
     plan.root.submitted_by = SESSION.to_owned();
     let ids = env.submit(plan).await;
     for _ in 0..3 {
-        hold(&env, &ids[1], true).await;
+        hold(&env, &ids[1], HoldCause::Timed).await;
     }
     env.wait_until_relayed().await;
     let hidden = Duration::from_secs(60);

@@ -14,6 +14,7 @@ mod matrix;
 mod notices;
 mod order;
 mod process;
+mod pruning;
 mod queues;
 mod race;
 mod random_walk;

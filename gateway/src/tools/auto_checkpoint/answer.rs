@@ -127,6 +127,10 @@ fn item_lines(report: &SaveReport) -> Vec<String> {
             &report.unknown_decisions,
         ),
         (
+            "Decisions that begin so (retracted_decisions with its whole text takes one back)",
+            &report.similar_decisions,
+        ),
+        (
             "Named as finished and as next, taken as finished",
             &report.finished_and_next,
         ),
@@ -312,6 +316,7 @@ fn changed(report: &SaveReport) -> Map<String, Value> {
         ("dropped_steps", &report.dropped_steps),
         ("retracted_decisions", &report.retracted_decisions),
         ("unknown_decisions", &report.unknown_decisions),
+        ("similar_decisions", &report.similar_decisions),
         ("finished_and_next", &report.finished_and_next),
         ("left_open_steps", &report.left_open_steps),
         ("unknown_steps", &report.unknown_steps),

@@ -88,7 +88,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         optional(
             "retracted_decisions",
             ITEM,
-            "Decisions that no longer hold, in their words or the beginning of them; at most 1,000 of 8,192 bytes.",
+            "Decisions that no longer hold, each in its whole text, in any capitals; at most 1,000 of 8,192 bytes.",
         ),
         optional(
             "blockers",
@@ -165,7 +165,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         output(
             "changed",
             "object",
-            "Steps and decisions that this save changed: reopened_steps, dropped_steps, retracted_decisions, unknown_decisions, unknown_steps, unknown_tasks, finished_and_next, left_open_steps.",
+            "Steps and decisions that this save changed: reopened_steps, dropped_steps, retracted_decisions, unknown_decisions, similar_decisions, unknown_steps, unknown_tasks, finished_and_next, left_open_steps.",
         ),
         output(
             "left_task",

@@ -6,7 +6,7 @@ use shim_proto::coordination::v1::{
 };
 use shim_render::figures::percent;
 use shim_render::page::Page;
-use shim_render::text::{name, one_line, title};
+use shim_render::text::{entry, name, one_line};
 use shim_render::words;
 
 use super::choices;
@@ -35,8 +35,8 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
 fn render(merged: &AggregateResultsResponse) -> Result<ToolOutput, ToolError> {
     let task = merged.task.as_ref().ok_or_else(missing_task)?;
     let mut text = Page::of(format!(
-        "{} [{}, {} done]",
-        title(&task.goal, 200),
+        "Task: {} [{}, {} done]",
+        entry(&task.goal, 200),
         words::task_state(task.state()),
         percent(task.progress),
     ));

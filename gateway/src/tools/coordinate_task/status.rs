@@ -31,7 +31,7 @@ pub(crate) async fn show(call: &ToolCall, task_id: &str) -> Result<ToolOutput, T
 
 fn render(found: &GetTaskResponse, names: &WorkerNames) -> Result<ToolOutput, ToolError> {
     let task = found.task.as_ref().ok_or_else(missing_task)?;
-    let mut text = tasks::task("", task, names);
+    let mut text = tasks::task("Task: ", task, names);
     text.append(&tasks::table(&found.subtasks, names));
     text.optional(next_step(task));
     let rows = tasks::rows(&found.subtasks);

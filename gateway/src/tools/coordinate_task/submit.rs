@@ -169,7 +169,7 @@ fn answer(submitted: &SubmitTaskResponse, workers: Option<bool>) -> Result<ToolO
     let names = WorkerNames::default();
     let mut text = tasks::task("Submitted: ", task, &names);
     if !submitted.reasoning.is_empty() {
-        text.paragraph(&cut(&submitted.reasoning, 2_000));
+        text.quote(&cut(&submitted.reasoning, 2_000));
     }
     if !submitted.next_runs.is_empty() {
         text.line(format!("Next runs: {}", next_runs(&submitted.next_runs)));

@@ -14,7 +14,7 @@ use shim_proto::checkpoint::v1::{
 use shim_proto::reasons::BAD_REQUEST;
 use shim_render::figures::percent;
 use shim_render::page::Page;
-use shim_render::text::{name, one_line, title};
+use shim_render::text::{entry, name, one_line};
 use shim_render::words;
 use tonic::Status;
 
@@ -215,7 +215,7 @@ async fn read_session(
 }
 
 fn history_text(session: &Session, history: &ListCheckpointsResponse) -> Page {
-    let mut text = Page::of(line(session));
+    let mut text = Page::of(format_args!("Session: {}", line(session)));
     if !history.damaged_numbers.is_empty() {
         text.line(format!(
             "Damaged checkpoints left out: {:?}",
@@ -237,7 +237,7 @@ fn line(session: &Session) -> String {
         "{} [{}{attached}, risk {}] {} done, {} checkpoint(s), last saved {}, project {}, session_id={}",
         match session.current_task.as_str() {
             "" => "(nothing saved yet)".to_owned(),
-            task => title(task, MAX_TASK_CHARACTERS),
+            task => entry(task, MAX_TASK_CHARACTERS),
         },
         words::session_status(session.status()),
         words::risk_level(session.risk_level()),

@@ -131,10 +131,14 @@ fn merge_decisions(
             Some(position) => report.retracted_decisions.push(kept.remove(position)),
             None if !keys(&earlier.retracted_decisions).contains(&normalised(words)) => {
                 report.unknown_decisions.push(words.clone());
+                report
+                    .similar_decisions
+                    .extend(beginning_with(&kept, words));
             }
             None => {}
         }
     }
+    report.similar_decisions = once(std::mem::take(&mut report.similar_decisions));
     let new = std::mem::take(&mut state.decisions);
     let taken_back = earlier.retracted_decisions.iter().cloned();
     let taken_back = taken_back.chain(report.retracted_decisions.iter().cloned());
@@ -144,18 +148,33 @@ fn merge_decisions(
     state.retracted_decisions = bounded(without(once(taken_back), &again));
 }
 
-/// The decision of these words, or the only one that begins with them.
+/// The decision of these words. A beginning is none, since "Use C" is not "Use C#", unless it ends with the mark of a cut, as
+/// SHIM shows long texts, and only one decision begins so.
 fn position_of(decisions: &[String], words: &str) -> Option<usize> {
-    let words = normalised(words);
-    let whole = decisions
-        .iter()
-        .position(|decision| normalised(decision) == words);
-    whole.or_else(|| {
-        let begins = |decision: &String| normalised(decision).starts_with(&words);
-        let mut matching = (0..decisions.len()).filter(|at| begins(&decisions[*at]));
+    let key = normalised(words);
+    let is_whole = |decision: &String| normalised(decision) == key;
+    decisions.iter().position(is_whole).or_else(|| {
+        let cut = words.trim_end().strip_suffix('…')?;
+        let mut matching = (0..decisions.len()).filter(|at| begins_with(&decisions[*at], cut));
         let first = matching.next()?;
         matching.next().is_none().then_some(first)
     })
+}
+
+/// The decisions that may have been meant.
+fn beginning_with<'a>(
+    decisions: &'a [String],
+    words: &'a str,
+) -> impl Iterator<Item = String> + 'a {
+    let alike = decisions.iter();
+    alike
+        .filter(move |decision| begins_with(decision, words))
+        .cloned()
+}
+
+fn begins_with(decision: &str, words: &str) -> bool {
+    let words = normalised(words);
+    !words.is_empty() && normalised(decision).starts_with(&words)
 }
 
 fn merge_steps(

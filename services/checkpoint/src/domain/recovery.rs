@@ -41,12 +41,12 @@ pub(crate) fn noticed_at(session: &Session) -> Option<UnixMicros> {
 }
 
 /// Whether the session is too old to be offered.
-pub(crate) fn is_aged_out(session: &Session, now: UnixMicros) -> bool {
-    let offered = match cause(session) {
+pub(crate) fn is_aged_out(facts: &RankFacts, now: UnixMicros) -> bool {
+    let offered = match facts.cause {
         InterruptionCause::ClientClosed => OFFERED_CLOSED,
         _ => OFFERED,
     };
-    noticed_at(session).is_some_and(|at| now.since(at) > offered)
+    facts.noticed_at.is_some_and(|at| now.since(at) > offered)
 }
 
 /// The time between the newest checkpoint and the interruption: what happened then was saved nowhere.
@@ -55,6 +55,26 @@ pub(crate) fn unsaved(session: &Session) -> Duration {
     match (noticed_at(session), saved) {
         (Some(noticed), Some(saved)) => noticed.since(saved),
         _ => Duration::ZERO,
+    }
+}
+
+/// What of a session says how sure it is that there is work to bring back; it changes with the session only.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RankFacts {
+    cause: InterruptionCause,
+    noticed_at: Option<UnixMicros>,
+    unsaved: Duration,
+    has_open_steps: bool,
+}
+
+impl RankFacts {
+    pub(crate) fn of(session: &Session) -> Self {
+        Self {
+            cause: cause(session),
+            noticed_at: noticed_at(session),
+            unsaved: unsaved(session),
+            has_open_steps: session_tasks::has_open_steps(session),
+        }
     }
 }
 
@@ -67,11 +87,11 @@ pub(crate) struct Rank {
 }
 
 impl Rank {
-    pub(crate) fn of(session: &Session, is_other_project: bool, now: UnixMicros) -> Self {
+    pub(crate) fn of(facts: &RankFacts, is_other_project: bool, now: UnixMicros) -> Self {
         Self {
             is_other_project,
-            confidence: confidence(session, now),
-            noticed_at: noticed_at(session),
+            confidence: confidence(facts, now),
+            noticed_at: facts.noticed_at,
         }
     }
 
@@ -88,20 +108,20 @@ impl Rank {
 ///
 /// A crash makes lost work likelier than a closed window does. Open steps and time without a save raise the confidence,
 /// age lowers it.
-pub(crate) fn confidence(session: &Session, now: UnixMicros) -> f64 {
-    let by_cause = match cause(session) {
+pub(crate) fn confidence(facts: &RankFacts, now: UnixMicros) -> f64 {
+    let by_cause = match facts.cause {
         InterruptionCause::ClientClosed => 0.6,
         InterruptionCause::LeaseExpired | InterruptionCause::Unspecified => 0.75,
         InterruptionCause::Killed | InterruptionCause::OutOfMemory | InterruptionCause::Reboot => {
             0.87
         }
     };
-    let by_steps = match session_tasks::has_open_steps(session) {
+    let by_steps = match facts.has_open_steps {
         true => 0.08,
         false => 0.0,
     };
-    let lost = (unsaved(session).as_secs_f64() / LONG_UNSAVED.as_secs_f64()).min(1.0);
-    let noticed = noticed_at(session).unwrap_or(now);
+    let lost = (facts.unsaved.as_secs_f64() / LONG_UNSAVED.as_secs_f64()).min(1.0);
+    let noticed = facts.noticed_at.unwrap_or(now);
     let days = now.since(noticed).as_secs_f64() / 86_400.0;
     let sure = by_cause + by_steps + UNSAVED_WEIGHT * lost;
     (sure * 0.5_f64.powf(days / 14.0)).clamp(0.05, 0.98)
@@ -198,7 +218,7 @@ mod tests {
         }
         sessions[5].project = "/here".into();
         let elsewhere = |session: &Session| session.project != "/here";
-        let rank = |session: &Session| Rank::of(session, elsewhere(session), now);
+        let rank = |session: &Session| Rank::of(&RankFacts::of(session), elsewhere(session), now);
         sessions.sort_by(|one, other| rank(one).best_first(&rank(other)));
         let order: Vec<_> = sessions
             .iter()
@@ -224,8 +244,10 @@ mod tests {
             (of(Killed, 32), false),
             (of(Killed, 9), true),
         ] {
-            assert_eq!(is_aged_out(&session, now), aged_out, "{session:?}");
+            let facts = RankFacts::of(&session);
+            assert_eq!(is_aged_out(&facts, now), aged_out, "{session:?}");
         }
-        assert!(confidence(&of(Killed, 10), now) < 0.5, "age wears it down");
+        let old = RankFacts::of(&of(Killed, 10));
+        assert!(confidence(&old, now) < 0.5, "age wears it down");
     }
 }

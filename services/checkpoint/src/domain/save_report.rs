@@ -37,6 +37,7 @@ pub(crate) fn complete(report: SaveReport, change: TaskChange) -> SaveReport {
         dropped_steps: short(report.dropped_steps),
         retracted_decisions: short(report.retracted_decisions),
         unknown_decisions: short(report.unknown_decisions),
+        similar_decisions: short(report.similar_decisions),
         finished_and_next: short(report.finished_and_next),
         left_open_steps: short(report.left_open_steps),
         unknown_steps: short(report.unknown_steps),

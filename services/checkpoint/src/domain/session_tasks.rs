@@ -2,19 +2,16 @@
 //!
 //! (A) A client's own key decides: one that no task has begins another task, whatever its text. Without a key the same text
 //! is the same task, and a text that is alike is only if its progress did not fall and its steps go on. Anything else is a
-//! new task. (B) An unfinished task is listed until it is saved as
+//! new task; one that is shared with other workers is known by its key alone. (B) An unfinished task is listed until it is saved as
 //! finished or closed; a save of another task does not end it. (C) A finished task is not listed beside another one.
 
 use shim_proto::checkpoint::v1::{Checkpoint, EarlierWording, Session, SessionTask, TaskRelation};
 use shim_proto::limits::checkpoint::MAX_SESSION_TASKS;
-use shim_render::session_tasks::{is_open, listed};
+use shim_render::session_tasks::{SHARED_TASK, is_open, listed};
 use shim_render::wording::{is_same, normalised};
 
 use super::hash_chain;
 
-/// Begins the key of a task that is shared with other workers. Such a task is known by its key alone: another one with
-/// the same text is another one.
-const SHARED_TASK: &str = "task:";
 /// So many of the other unfinished tasks are told; the rest is counted.
 const MAX_TOLD: usize = 5;
 /// Digits of a text's hash that are kept: they tell the few tasks of one session apart.
@@ -42,6 +39,13 @@ pub(crate) enum TaskMatch {
     Known(KnownTask),
     /// One that the session does not know.
     New,
+}
+
+impl TaskMatch {
+    /// Whether it is known by a text that is alike.
+    pub(crate) fn is_by_likeness(&self) -> bool {
+        matches!(self, Self::Known(found) if found.known_by == KnownBy::Likeness)
+    }
 }
 
 /// A listed task that a save is about.

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::retry_turns::RetryTurns;
 use super::schema::SCHEMA;
+use super::tables::memory::{self, Memory};
 use super::tables::seals;
 use crate::domain::seal::SealKey;
 use crate::error::Error;
@@ -26,7 +27,11 @@ pub(crate) struct Store {
     pub(super) data_dir: Arc<Path>,
     /// Seals what is written, if there is one.
     seal_key: Option<SealKey>,
+    memory: Arc<Memory>,
 }
+
+/// Makes an answer of what the ledger keeps of it.
+pub(super) type Rebuild<R> = fn(&Connection, R) -> Result<R, Error>;
 
 /// What preparing a mutation beside the writer came to.
 pub(super) enum Prepared<R, P> {
@@ -54,6 +59,7 @@ impl Store {
             retry_turns: Arc::default(),
             data_dir: Arc::from(data_dir),
             seal_key,
+            memory: Arc::default(),
         })
     }
 
@@ -116,9 +122,39 @@ impl Store {
         R: Message + Default + Send + 'static,
         F: FnOnce(&Connection, UnixMicros) -> Result<R, Error> + Send + 'static,
     {
-        let seal_key = self.seal_key.clone();
-        let job = move |db: &Connection, now| seals::sealing(seal_key.as_ref(), || job(db, now));
-        self.db.mutate(key, bytes, job).await
+        self.db.mutate(key, bytes, self.in_scope(job)).await
+    }
+
+    /// See [`Database::mutate_keeping`].
+    pub(super) async fn mutate_keeping<R, F>(
+        &self,
+        key: IdempotencyKey,
+        bytes: usize,
+        rebuild: Rebuild<R>,
+        job: F,
+    ) -> Result<R, Error>
+    where
+        R: Message + Default + Send + 'static,
+        F: FnOnce(&Connection, UnixMicros) -> Result<(R, R), Error> + Send + 'static,
+    {
+        let job = self.in_scope(job);
+        self.db.mutate_keeping(key, bytes, rebuild, job).await
+    }
+
+    /// The job with what the writer's thread knows while it runs.
+    fn in_scope<R, F>(
+        &self,
+        job: F,
+    ) -> impl FnOnce(&Connection, UnixMicros) -> Result<R, Error> + Send + use<R, F>
+    where
+        F: FnOnce(&Connection, UnixMicros) -> Result<R, Error> + Send,
+    {
+        let (seal_key, known) = (self.seal_key.clone(), Arc::clone(&self.memory));
+        move |db, now| {
+            memory::remembering(&known, || {
+                seals::sealing(seal_key.as_ref(), || job(db, now))
+            })
+        }
     }
 
     /// See [`Database::write`].
@@ -127,9 +163,7 @@ impl Store {
         R: Send + 'static,
         F: FnOnce(&Connection, UnixMicros) -> Result<R, Error> + Send + 'static,
     {
-        let seal_key = self.seal_key.clone();
-        let job = move |db: &Connection, now| seals::sealing(seal_key.as_ref(), || job(db, now));
-        self.db.write(bytes, job).await
+        self.db.write(bytes, self.in_scope(job)).await
     }
 
     /// See [`Database::read`].
@@ -138,6 +172,8 @@ impl Store {
         R: Send + 'static,
         F: FnOnce(&Connection) -> Result<R, Error> + Send + 'static,
     {
+        let known = Arc::clone(&self.memory);
+        let query = move |db: &Connection| memory::remembering(&known, || query(db));
         self.db.read(query).await
     }
 

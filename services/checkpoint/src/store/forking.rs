@@ -10,7 +10,8 @@ use shim_sqlite::{IdempotencyKey, UnixMicros};
 use super::checkpoint_store::{Prepared, Store};
 use super::codec::PackedState;
 use super::ownership::new_session;
-use super::tables::checkpoints::{self, TaskOfSave};
+use super::tables::appending::{self, TaskOfSave};
+use super::tables::checkpoints;
 use super::tables::sessions;
 use crate::error::Error;
 
@@ -72,10 +73,9 @@ fn fork(
     let mut stored = sessions::insert(db, session)?;
     let trigger = CheckpointTrigger::Fork;
     let task = TaskOfSave::by_name();
-    let (checkpoint, _) =
-        checkpoints::append(db, &mut stored, trigger, &origin.packed, &task, now)?;
+    let appended = appending::append(db, &mut stored, trigger, &origin.packed, &task, now)?;
     Ok(ForkSessionResponse {
         session: Some(stored.session),
-        checkpoint: Some(checkpoint),
+        checkpoint: Some(appended.checkpoint),
     })
 }

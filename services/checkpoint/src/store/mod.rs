@@ -17,10 +17,12 @@ mod packed_record;
 #[cfg(test)]
 mod packing_test;
 mod reading;
+mod restore_answer;
 mod restoring;
 mod retention;
 mod retry_turns;
 mod salvage;
+mod save_answer;
 mod saving;
 mod schema;
 mod searching;

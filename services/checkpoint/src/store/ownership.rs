@@ -13,6 +13,7 @@ use shim_sqlite::{IdempotencyKey, UnixMicros};
 use super::checkpoint_store::Store;
 use super::tables::pruning;
 use super::tables::sessions::{self, Owner, StoredSession};
+use super::tables::task_texts;
 use crate::error::Error;
 
 const FIRST_EPOCH: Epoch = Epoch(1);
@@ -177,6 +178,7 @@ impl Store {
             stored.session.status = SessionStatus::Ended.into();
             stored.session.ended_at = Some(now.into());
             sessions::update(db, &mut stored, now)?;
+            task_texts::fill(db, &mut stored)?;
             Ok(EndSessionResponse {
                 session: Some(stored.session),
             })

@@ -1,10 +1,12 @@
 //! Recovery: candidates, restores and how they went on.
 
+use std::sync::Arc;
+
 use rusqlite::Connection;
 use shim_proto::checkpoint::v1::{
     CheckpointState, ClientInfo, DetectRecoveryResponse, OpenTask, RecordResumeRequest,
     RecordResumeResponse, RecoveryCandidate, RestoreCheckpointRequest, RestoreCheckpointResponse,
-    Session, SessionStatus,
+    Session, SessionStatus, SessionTask,
 };
 use shim_render::resume_prompt::{PromptInput, Reader, build_prompt};
 use shim_render::session_tasks;
@@ -15,18 +17,22 @@ use uuid::Uuid;
 
 use super::checkpoint_store::Store;
 use super::ownership::{is_held_by_same_client, session_owned_error};
+use super::restore_answer;
 use super::tables::checkpoints::{self, IntactCheckpoint};
 use super::tables::projects::ProjectNames;
+use super::tables::rank_facts::{self, Listed};
 use super::tables::sessions::{self, StoredSession};
 use super::tables::{restores, task_checkpoints};
-use crate::domain::recovery::{Rank, confidence, is_aged_out, noticed_at, unsaved};
+use crate::domain::recovery::{
+    Rank, RankFacts, confidence, is_aged_out, is_recoverable, noticed_at, unsaved,
+};
 use crate::domain::session_tasks::go_on_with;
 use crate::error::Error;
 use crate::metrics;
 
 const STEPS_SHOWN: usize = 20;
 /// So many sessions that changed last are ranked, of the project and of the others.
-const MAX_RANKED: u32 = 100;
+const MAX_RANKED: usize = 100;
 
 impl Store {
     /// Up to `limit` sessions that can be brought back, best first; unless `only_project`, those of other projects, too.
@@ -42,12 +48,12 @@ impl Store {
         let now = self.now();
         self.read(move |db| {
             let project = ProjectNames::of(db, &project)?;
-            let mut found = sessions::recoverable(db, &project, true, MAX_RANKED)?;
+            let mut found = rank_facts::of_project(db, &project, MAX_RANKED)?;
             if !only_project {
-                found.extend(sessions::recoverable(db, &project, false, MAX_RANKED)?);
+                found.extend(rank_facts::of_others(db, &project, MAX_RANKED)?);
             }
             let all = found.len();
-            found.retain(|stored| !is_aged_out(&stored.session, now));
+            found.retain(|listed| !is_aged_out(&listed.facts, now));
             let aged_out = all - found.len();
             let found = ranked(found, &project, now);
             offer(db, found, &project, limit, aged_out, now)
@@ -67,10 +73,12 @@ impl Store {
         request: RestoreCheckpointRequest,
     ) -> Result<RestoreCheckpointResponse, Error> {
         let key = IdempotencyKey::new("RestoreCheckpoint", &request.request_id, &request);
-        self.mutate(key, 0, move |db, now| {
+        self.mutate_keeping(key, 0, restore_answer::rebuild, move |db, now| {
             let (stored, intact) = find_checkpoint(db, session, checkpoint)?;
             check_owner(&stored, &request)?;
-            restore(db, stored, intact, request, now)
+            let answer = restore(db, stored, intact, request, now)?;
+            let kept = restore_answer::kept(&answer);
+            Ok((answer, kept))
         })
         .await
     }
@@ -97,24 +105,20 @@ impl Store {
 }
 
 /// The sessions, best first.
-fn ranked(
-    found: Vec<StoredSession>,
-    project: &ProjectNames,
-    now: UnixMicros,
-) -> Vec<StoredSession> {
-    let rank = |session: &Session| Rank::of(session, !project.contains(&session.project), now);
-    let mut ranked: Vec<(Rank, StoredSession)> = found
+fn ranked(found: Vec<Arc<Listed>>, project: &ProjectNames, now: UnixMicros) -> Vec<Arc<Listed>> {
+    let rank = |listed: &Listed| Rank::of(&listed.facts, !project.contains(&listed.project), now);
+    let mut ranked: Vec<(Rank, Arc<Listed>)> = found
         .into_iter()
-        .map(|stored| (rank(&stored.session), stored))
+        .map(|listed| (rank(&listed), listed))
         .collect();
     ranked.sort_by(|(one, _), (other, _)| one.best_first(other));
-    ranked.into_iter().map(|(_, stored)| stored).collect()
+    ranked.into_iter().map(|(_, listed)| listed).collect()
 }
 
 /// The first `limit` of the ranked sessions, with what they hold.
 fn offer(
     db: &Connection,
-    ranked: Vec<StoredSession>,
+    ranked: Vec<Arc<Listed>>,
     project: &ProjectNames,
     limit: u32,
     aged_out: usize,
@@ -125,14 +129,26 @@ fn offer(
         aged_out: count(aged_out),
         ..DetectRecoveryResponse::default()
     };
-    for stored in ranked {
+    for listed in ranked {
         if count(offered.candidates.len()) == limit {
             offered.more += 1;
-        } else if let Some(candidate) = candidate(db, stored, project, now)? {
+        } else if let Some(stored) = listed_now(db, &listed)?
+            && let Some(candidate) = candidate(db, stored, project, now)?
+        {
             offered.candidates.push(candidate);
         }
     }
     Ok(offered)
+}
+
+/// The session, if it still belongs on the list: it may be damaged, or restored since the list was read.
+fn listed_now(db: &Connection, listed: &Listed) -> Result<Option<StoredSession>, Error> {
+    match sessions::by_row(db, listed.row_id) {
+        Ok(stored) => Ok(Some(stored).filter(|stored| is_recoverable(&stored.session))),
+        Err(Error::SessionNotFound(_)) => Ok(None),
+        Err(error) if error.is_nothing_readable() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// A session without any intact checkpoint is no candidate; the damage was logged where it was found.
@@ -146,11 +162,14 @@ fn candidate(
         Err(error) if error.is_nothing_readable() => return Ok(None),
         other => other?,
     };
-    let tasks = open_tasks(db, &stored);
-    let session = stored.session;
+    let tasks = open_tasks(db, &stored, (checkpoint.number, &state));
+    let mut session = stored.session;
     let noticed = noticed_at(&session).unwrap_or(now);
+    let facts = RankFacts::of(&session);
+    // They are told once.
+    session.tasks.clear();
     Ok(Some(RecoveryCandidate {
-        confidence: confidence(&session, now),
+        confidence: confidence(&facts, now),
         same_project: project.contains(&session.project),
         age: prost_types::Duration::try_from(now.since(noticed)).ok(),
         unsaved: prost_types::Duration::try_from(unsaved(&session)).ok(),
@@ -166,18 +185,36 @@ fn steps_shown(state: &CheckpointState) -> Vec<String> {
     open.take(STEPS_SHOWN).cloned().collect()
 }
 
-/// The session's unfinished tasks with their open steps; without them where they cannot be read.
-fn open_tasks(db: &Connection, stored: &StoredSession) -> Vec<OpenTask> {
-    let open = session_tasks::open(&stored.session).into_iter();
-    open.map(|task| {
+/// The session's unfinished tasks, and of the first ones their open steps, as far as they can be read. `known` is a
+/// checkpoint that was read before.
+fn open_tasks(
+    db: &Connection,
+    stored: &StoredSession,
+    (known, state): (u64, &CheckpointState),
+) -> Vec<OpenTask> {
+    let open = session_tasks::open(&stored.session);
+    let with_steps = session_tasks::told_with_steps(&open);
+    let steps = |task: &SessionTask| {
+        if task.checkpoint_number == known {
+            return steps_shown(state);
+        }
         let row = checkpoints::by_number(db, stored, task.checkpoint_number);
         let state = row.and_then(|row| row.decode());
-        OpenTask {
-            next_steps: state.map_or_else(|_| Vec::new(), |(_, state)| steps_shown(&state)),
-            task: Some(task),
-        }
-    })
-    .collect()
+        state.map_or_else(|_| Vec::new(), |(_, state)| steps_shown(&state))
+    };
+    let told = |(at, task): (usize, SessionTask)| OpenTask {
+        next_steps: if at < with_steps {
+            steps(&task)
+        } else {
+            Vec::new()
+        },
+        task: Some(SessionTask {
+            text_hash: String::new(),
+            before_rewording: None,
+            ..task
+        }),
+    };
+    open.into_iter().enumerate().map(told).collect()
 }
 
 /// The checkpoint asked for with its session, or the one that the session goes on with.
@@ -236,7 +273,7 @@ fn restore(
     let claims = verify_claims(&state, &request.current_files, request.current_git.as_ref());
     let saved_at = to_unix_micros(checkpoint.created_at.as_ref());
     go_on_with(&mut stored.session, &checkpoint.id);
-    let open_tasks = open_tasks(db, &stored);
+    let open_tasks = open_tasks(db, &stored, (checkpoint.number, &state));
     let others = session_tasks::beside(&open_tasks, &checkpoint.id);
     let resume_prompt = build_prompt(&PromptInput {
         checkpoint: &checkpoint,

@@ -44,6 +44,8 @@ pub(super) fn copy_intact(damaged: &Path, db: &mut Connection) -> Result<Salvage
     Ok(report)
 }
 
+/// The newest number of a session is believed of a damaged row this far above the newest checkpoint that is whole.
+const MAX_LOST_NUMBERS: u64 = 10_000;
 /// After so many row ids in a row that lead to nothing readable, the rest is sought from the other end.
 const MAX_SKIPPED: u32 = 5_000;
 
@@ -157,6 +159,8 @@ fn copy_checkpoints(
     report: &mut SalvageReport,
 ) -> Result<(), Error> {
     let mut orphans: BTreeMap<i64, Checkpoint> = BTreeMap::new();
+    // The newest number of each session, of rows that cannot be read, too.
+    let mut heads: BTreeMap<i64, u64> = BTreeMap::new();
     let columns = "row_id, session, number, thinned_at, header, state, state_hash, hash";
     // Rows of lost sessions are inserted before their placeholders.
     target.execute_batch("PRAGMA defer_foreign_keys = ON")?;
@@ -166,6 +170,10 @@ fn copy_checkpoints(
             let whole = matches!(stored.decode(), Ok(_) | Err(Error::Thinned(_)));
             whole.then_some((stored, header))
         });
+        if let (Ok(session), Ok(number)) = (row.get::<_, i64>(1), row.get::<_, i64>(2)) {
+            let head = heads.entry(session).or_default();
+            *head = u64::try_from(number).unwrap_or_default().max(*head);
+        }
         let Some((stored, header)) = intact else {
             report.unreadable += 1;
             return Ok(());
@@ -182,7 +190,8 @@ fn copy_checkpoints(
         Ok(())
     })?;
     for (row_id, newest) in orphans {
-        insert_session(target, row_id, placeholder_session(&newest))?;
+        let head = heads.get(&row_id).copied().unwrap_or_default();
+        insert_session(target, row_id, placeholder_session(&newest, head))?;
     }
     Ok(())
 }
@@ -217,8 +226,14 @@ fn copy_checkpoint(target: &Connection, row: &Row<'_>, header: &Checkpoint) -> R
     Ok(())
 }
 
-/// What is known of a session from its newest checkpoint.
-fn placeholder_session(newest: &Checkpoint) -> Session {
+/// What is known of a session from its newest checkpoint, and from the newest number that the damaged database has of it: a
+/// number that was lost is not given again.
+fn placeholder_session(newest: &Checkpoint, head: u64) -> Session {
+    let evidence = format!(
+        "the session's row was lost in a damaged database; its checkpoints were carried over, and whether there were any after \
+         #{} is not known",
+        head.max(newest.number)
+    );
     Session {
         id: newest.session_id.clone(),
         project: "(salvaged)".into(),
@@ -228,12 +243,15 @@ fn placeholder_session(newest: &Checkpoint) -> Session {
         opened_at: newest.created_at,
         updated_at: newest.created_at,
         last_checkpoint_at: newest.created_at,
-        head_number: newest.number,
+        // A number far beyond is damage, too.
+        head_number: head
+            .min(newest.number + MAX_LOST_NUMBERS)
+            .max(newest.number),
         head_checkpoint_id: newest.id.clone(),
         current_task: newest.current_task.clone(),
         progress: newest.progress,
         interruption: Some(Interruption {
-            evidence: "the session's row was lost in a damaged database; its checkpoints were carried over".into(),
+            evidence,
             at: newest.created_at,
             ..Default::default()
         }),

@@ -13,7 +13,9 @@ use shim_sqlite::IdempotencyKey;
 use super::checkpoint_store::{Prepared, Store};
 use super::codec::{PackedState, PlainState};
 use super::head::require_head;
-use super::tables::checkpoints::{self, TaskOfSave};
+use super::save_answer;
+use super::tables::appending::{self, TaskOfSave};
+use super::tables::checkpoints;
 use super::tables::sessions::{self, Owner, StoredSession};
 use crate::domain::carry_over::{Changes, carry_over};
 use crate::domain::rewording::is_reworded;
@@ -91,7 +93,7 @@ impl Store {
             .prepare(&key, move |db| merge(db, &merging, &state, closed, level))
             .await?;
         match prepared {
-            Prepared::Answered(response) => Ok(response),
+            Prepared::Answered(kept) => self.read(move |db| save_answer::rebuild(db, kept)).await,
             Prepared::Ready(save) => self.append(key, &options, save).await,
         }
     }
@@ -103,7 +105,8 @@ impl Store {
         save: PreparedSave,
     ) -> Result<SaveCheckpointResponse, Error> {
         let (owner, trigger) = (options.owner, options.trigger);
-        self.mutate(key, save.packed.memory_bytes(), move |db, now| {
+        let bytes = save.packed.memory_bytes();
+        self.mutate_keeping(key, bytes, save_answer::rebuild, move |db, now| {
             let mut stored = sessions::require_owner(db, owner)?;
             if let Some(head) = save.head {
                 require_head(&stored, head)?;
@@ -114,12 +117,8 @@ impl Store {
                 report,
                 ..
             } = save;
-            let appended = checkpoints::append(db, &mut stored, trigger, &packed, &task, now)?;
-            let (checkpoint, change) = appended;
-            Ok(SaveCheckpointResponse {
-                checkpoint: Some(checkpoint),
-                report: Some(save_report::complete(report, change)),
-            })
+            let appended = appending::append(db, &mut stored, trigger, &packed, &task, now)?;
+            save_answer::build(db, stored.row_id, report, appended)
         })
         .await
     }

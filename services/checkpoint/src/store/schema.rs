@@ -6,9 +6,12 @@ use rusqlite::{Connection, OptionalExtension};
 use shim_sqlite::{Schema, SqliteError, UnixMicros};
 
 use super::salvage;
-use super::tables::search;
+use super::tables::{gaps, search};
 use crate::error::Error;
 use crate::metrics;
+
+/// The log names so many sessions that lost checkpoints.
+const MAX_TOLD_SESSIONS: usize = 100;
 
 /// The database `checkpoints.db`.
 pub(crate) static SCHEMA: Schema = Schema {
@@ -44,8 +47,25 @@ fn salvage_damaged(damaged: &Path, db: &mut Connection) -> Result<(), SqliteErro
         checkpoints = report.checkpoints,
         signals = report.signals,
         unreadable_rows = report.unreadable,
-        "carried over from the damaged database; keep the file set aside until you have looked at what is missing"
+        "carried over from the damaged database; keep the file set aside until you have looked at what is missing: `shim sessions verify` names all of it"
     );
+    tell_missing(db).map_err(to_sqlite_error)
+}
+
+/// Names the sessions and numbers that did not come over.
+fn tell_missing(db: &Connection) -> Result<(), Error> {
+    let missing = gaps::of_all(db)?;
+    for session in missing.iter().take(MAX_TOLD_SESSIONS) {
+        tracing::error!(
+            session = session.session_id,
+            checkpoints = session.count,
+            numbers = ?session.first,
+            "checkpoints did not come over from the damaged database"
+        );
+    }
+    if let Some(more @ 1..) = missing.len().checked_sub(MAX_TOLD_SESSIONS) {
+        tracing::error!(sessions = more, "more sessions lost checkpoints");
+    }
     Ok(())
 }
 

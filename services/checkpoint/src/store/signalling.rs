@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::checkpoint_store::{Prepared, Store};
 use super::codec::{PackedState, PlainState};
 use super::head::require_head;
-use super::tables::checkpoints::{self, TaskOfSave};
+use super::tables::appending::{self, TaskOfSave};
 use super::tables::sessions::{self, Owner, StoredSession};
 use super::tables::{signals, task_checkpoints};
 use crate::domain::risk::{RiskHistory, RiskLimits, assess};
@@ -160,8 +160,7 @@ fn append_danger_checkpoint(
     now: UnixMicros,
 ) -> Result<Checkpoint, Error> {
     let (trigger, task) = (CheckpointTrigger::DangerZone, TaskOfSave::by_name());
-    let (checkpoint, _) = checkpoints::append(db, stored, trigger, packed, &task, now)?;
-    Ok(checkpoint)
+    Ok(appending::append(db, stored, trigger, packed, &task, now)?.checkpoint)
 }
 
 fn insert_record(

@@ -24,26 +24,9 @@ async fn export(service: &mut TestService) -> Vec<ImportRequest> {
 async fn filled_service() -> (TestService, Session) {
     let mut service = TestService::start().await;
     let session = service.open_session("/p").await;
-    for i in 0..20 {
-        service
-            .save(&session, state(&format!("step {i}"), 0.5))
-            .await
-            .unwrap();
-    }
-    let signals = RecordSignalsRequest {
-        request_id: id(),
-        session_id: session.id.clone(),
-        epoch: 1,
-        ..Default::default()
-    };
-    service.signals.record_signals(signals).await.unwrap();
-    let prune = PruneRequest {
-        request_id: id(),
-        older_than: Some(prost_types::Duration::default()),
-        keep_last: 12,
-        ..Default::default()
-    };
-    service.api.prune(prune).await.unwrap();
+    service.save_steps(&session, 20).await;
+    service.record_signals(&session, None).await;
+    service.keep_last(12).await;
     (service, session)
 }
 

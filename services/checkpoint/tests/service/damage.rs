@@ -21,6 +21,17 @@ fn damage_state(database: &Path, number: u64) {
     assert_eq!(changed, 1);
 }
 
+async fn take_over(service: &mut TestService, session: &Session) -> RestoreCheckpointResponse {
+    let request = RestoreCheckpointRequest {
+        request_id: crate::test_service::id(),
+        session_id: session.id.clone(),
+        take_over: true,
+        ..Default::default()
+    };
+    let restored = service.api.restore_checkpoint(request).await;
+    restored.unwrap().into_inner()
+}
+
 #[tokio::test]
 async fn a_damaged_row_is_reported_and_the_one_before_it_restored() {
     let mut service = TestService::start().await;
@@ -51,18 +62,7 @@ async fn a_damaged_row_is_reported_and_the_one_before_it_restored() {
         (newest.checkpoint.unwrap().number, newest.damaged_numbers),
         (2, vec![3])
     );
-    let restore = RestoreCheckpointRequest {
-        request_id: crate::test_service::id(),
-        session_id: session.id.clone(),
-        take_over: true,
-        ..Default::default()
-    };
-    let restored = service
-        .api
-        .restore_checkpoint(restore)
-        .await
-        .unwrap()
-        .into_inner();
+    let restored = take_over(&mut service, &session).await;
     assert!(
         restored.resume_prompt.contains("[3] are damaged"),
         "{}",
@@ -295,4 +295,69 @@ async fn numbers_without_a_checkpoint_are_named_by_the_list_and_in_the_file() {
     assert_eq!((in_file.len(), in_file[0].count), (1, 26));
     let unasked = service.api.list_sessions(list(false)).await.unwrap();
     assert!(missing(unasked.into_inner()).is_empty());
+
+    let restored = take_over(&mut service, &torn).await;
+    assert_eq!(
+        restored.damaged_numbers,
+        [30],
+        "the newest is not passed over in silence"
+    );
+    let prompt = &restored.resume_prompt;
+    assert!(prompt.contains("[30] are damaged or missing"), "{prompt}");
+    let session = restored.session.unwrap();
+    let next = service.save(&session, state("on", 0.6)).await.unwrap();
+    assert_eq!(next.number, 31);
+}
+
+/// The session's row is lost, too: what is known of its newest number is what a damaged row says.
+#[tokio::test]
+async fn a_rescued_session_gives_no_lost_number_again_and_tells_what_is_missing() {
+    let mut service = TestService::start().await;
+    let session = service.open_session("/p").await;
+    for i in 1..=300 {
+        let big = CheckpointState {
+            summary: format!("{i} ").repeat(400),
+            ..state(&format!("step {i}"), 0.5)
+        };
+        service.save(&session, big).await.unwrap();
+    }
+    let tear = |database: &Path| {
+        let db = Connection::open(database).unwrap();
+        db.execute_batch(
+            "UPDATE sessions SET hash = zeroblob(32);
+             UPDATE checkpoints SET hash = zeroblob(32) WHERE number > 298;
+             PRAGMA wal_checkpoint(TRUNCATE);",
+        )
+        .unwrap();
+        drop(db);
+        let file = std::fs::OpenOptions::new().write(true).open(database);
+        let file = file.unwrap();
+        for page in [20, 30, 31] {
+            file.write_all_at(&[0xa5; 4096], page * 4096).unwrap();
+        }
+    };
+    let mut service = service.restart(tear).await;
+    let list = ListSessionsRequest {
+        check_numbers: true,
+        ..Default::default()
+    };
+    let listed = service.api.list_sessions(list).await.unwrap().into_inner();
+    let [rescued] = &listed.sessions[..] else {
+        panic!("{listed:?}")
+    };
+    assert_eq!(
+        (rescued.project.as_str(), rescued.head_number),
+        ("(salvaged)", 300)
+    );
+    let present = service.headers(&session.id).await.len() as u64;
+    assert_eq!(listed.missing[0].count, 300 - present);
+    let restored = take_over(&mut service, &session).await;
+    assert!(
+        restored.damaged_numbers.starts_with(&[300, 299]),
+        "{:?}",
+        restored.damaged_numbers
+    );
+    let session = restored.session.unwrap();
+    let next = service.save(&session, state("on", 0.6)).await.unwrap();
+    assert_eq!(next.number, 301);
 }

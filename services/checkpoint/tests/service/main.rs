@@ -5,6 +5,7 @@
 mod archives;
 mod damage;
 mod leases;
+mod many_tasks;
 mod projects;
 mod recovery;
 mod saving;

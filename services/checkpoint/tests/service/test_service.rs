@@ -122,6 +122,39 @@ impl TestService {
             .unwrap())
     }
 
+    /// Saves `step 1` to the last one.
+    pub(crate) async fn save_steps(&mut self, session: &Session, last: u64) {
+        for step in 1..=last {
+            let state = state(&format!("step {step}"), 0.5);
+            self.save(session, state).await.unwrap();
+        }
+    }
+
+    /// Records a snapshot of signals.
+    pub(crate) async fn record_signals(&mut self, session: &Session, messages: Option<u64>) {
+        let request = RecordSignalsRequest {
+            request_id: id(),
+            session_id: session.id.clone(),
+            epoch: session.epoch,
+            signals: Some(Signals {
+                message_count: messages,
+                ..Default::default()
+            }),
+        };
+        self.signals.record_signals(request).await.unwrap();
+    }
+
+    /// Drops the contents of all but the newest checkpoints.
+    pub(crate) async fn keep_last(&mut self, keep_last: u32) {
+        let request = PruneRequest {
+            request_id: id(),
+            older_than: Some(prost_types::Duration::default()),
+            keep_last,
+            ..Default::default()
+        };
+        self.api.prune(request).await.unwrap();
+    }
+
     pub(crate) async fn session(&mut self, id: &str) -> Session {
         let request = GetSessionRequest {
             session_id: id.into(),

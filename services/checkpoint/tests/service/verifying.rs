@@ -15,32 +15,12 @@ pub(crate) async fn fill(service: &mut TestService) -> [Session; 2] {
         sessions.push(service.open_session("/p").await);
     }
     for session in &sessions {
-        for step in 1..=6 {
-            service
-                .save(session, state(&format!("step {step}"), 0.5))
-                .await
-                .unwrap();
-        }
+        service.save_steps(session, 6).await;
         for messages in 1..=3 {
-            let signals = RecordSignalsRequest {
-                request_id: id(),
-                session_id: session.id.clone(),
-                epoch: 1,
-                signals: Some(Signals {
-                    message_count: Some(messages),
-                    ..Default::default()
-                }),
-            };
-            service.signals.record_signals(signals).await.unwrap();
+            service.record_signals(session, Some(messages)).await;
         }
     }
-    let prune = PruneRequest {
-        request_id: id(),
-        older_than: Some(prost_types::Duration::default()),
-        keep_last: 4,
-        ..Default::default()
-    };
-    service.api.prune(prune).await.unwrap();
+    service.keep_last(4).await;
     let delete = DeleteSessionRequest {
         request_id: id(),
         session_id: sessions[1].id.clone(),

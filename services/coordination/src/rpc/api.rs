@@ -17,6 +17,8 @@ pub(crate) struct Api {
     pub(crate) registry_config: RegistryConfig,
     /// How deep and how many jobs that jobs submit may be.
     pub(crate) lineage: LineageLimits,
+    /// How many dead letters are kept.
+    pub(crate) max_dead_letters: u64,
 }
 
 impl Api {

@@ -24,6 +24,7 @@ mod list_workers;
 mod patch_state;
 mod patterns;
 mod pause_queues;
+mod prune_tasks;
 mod publish;
 mod put_state;
 mod queue_health;
@@ -152,6 +153,7 @@ impl TaskService for Api {
         aggregate_results: AggregateResultsRequest => AggregateResultsResponse,
         queue_health: QueueHealthRequest => QueueHealthResponse,
         pause_queues: PauseQueuesRequest => PauseQueuesResponse,
+        prune_tasks: PruneTasksRequest => PruneTasksResponse,
         resume_queues: ResumeQueuesRequest => ResumeQueuesResponse,
     }
 

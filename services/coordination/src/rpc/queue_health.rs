@@ -4,10 +4,11 @@ use std::time::SystemTime;
 
 use prost_types::Duration as ProtoDuration;
 use shim_proto::coordination::v1::{
-    PriorityDepth, QueueHealthRequest, QueueHealthResponse, QueueReport, StoreSize, Worker,
+    BoundUse, PriorityDepth, QueueHealthRequest, QueueHealthResponse, QueueReport, StoreSize,
+    Worker,
 };
 use shim_proto::limits::task::{MAX_CALLER_QUEUES, MAX_QUEUES};
-use shim_store::sizes::KindSize;
+use shim_store::sizes::{self, KindSize, Usage};
 use shim_store::tasks::{Depth, QueueCounts, fits};
 use tonic::Status;
 
@@ -22,6 +23,9 @@ pub(super) async fn handle(
     let health = api.store.tasks.health().await?;
     let memory = api.store.sizes.memory().await?;
     let workers = living_workers(&api.store).await?;
+    let letters = dead_letters(health.dead_letters, api.max_dead_letters);
+    let measured = health.usages.into_iter().filter_map(bound_use);
+    let bounds = measured.chain(letters).collect();
     let queues = health.queues.into_iter();
     Ok(QueueHealthResponse {
         queues: queues.map(|queue| report(queue, &workers)).collect(),
@@ -40,6 +44,25 @@ pub(super) async fn handle(
         max_queues: saturated(MAX_QUEUES as u64),
         caller_queues: saturated(health.own_queues),
         max_caller_queues: saturated(MAX_CALLER_QUEUES as u64),
+        bounds,
+    })
+}
+
+fn bound_use(usage: Usage) -> Option<BoundUse> {
+    Some(BoundUse {
+        max: sizes::limit(&usage.what)?,
+        what: usage.what,
+        used: usage.used,
+        of: usage.of,
+    })
+}
+
+fn dead_letters(used: u64, max: u64) -> Option<BoundUse> {
+    (used > 0).then(|| BoundUse {
+        what: "dead_letters".to_owned(),
+        used,
+        max,
+        of: String::new(),
     })
 }
 

@@ -274,4 +274,13 @@ async fn what_the_store_takes_is_told_by_kind() {
     assert!(state.bytes > 200_000 && state.keys >= 3, "{state:?}");
     assert_eq!(health.max_store_bytes, 100 << 20);
     assert!(health.store_bytes > state.bytes);
+    let used = |what: &str| health.bounds.iter().find(|bound| bound.what == what);
+    let entries = used("state_entries").unwrap();
+    assert_eq!(
+        (entries.used, entries.max, &*entries.of),
+        (1, 10_000, "default")
+    );
+    let bytes = used("state_bytes").unwrap();
+    assert!(bytes.used > 200_000 && bytes.max == 64 << 20, "{bytes:?}");
+    assert_eq!(used("namespaces").map(|bound| bound.used), Some(1));
 }

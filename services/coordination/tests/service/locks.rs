@@ -8,7 +8,7 @@ use tonic::{Code, Status};
 
 use super::test_service::{TestService, id, object, refusal, span};
 
-fn acquire_request(owner: &str, ttl_ms: u64) -> AcquireLockRequest {
+pub(super) fn acquire_request(owner: &str, ttl_ms: u64) -> AcquireLockRequest {
     AcquireLockRequest {
         request_id: id(),
         name: "build".into(),
@@ -19,12 +19,15 @@ fn acquire_request(owner: &str, ttl_ms: u64) -> AcquireLockRequest {
     }
 }
 
-async fn acquire(service: &TestService, request: AcquireLockRequest) -> Result<Lock, Status> {
+pub(super) async fn acquire(
+    service: &TestService,
+    request: AcquireLockRequest,
+) -> Result<Lock, Status> {
     let answer = service.locks.clone().acquire_lock(request).await?;
     Ok(answer.into_inner().lock.unwrap())
 }
 
-async fn release(service: &TestService, lock: &Lock) -> Result<bool, Status> {
+pub(super) async fn release(service: &TestService, lock: &Lock) -> Result<bool, Status> {
     let request = ReleaseLockRequest {
         request_id: id(),
         name: lock.name.clone(),
@@ -36,7 +39,7 @@ async fn release(service: &TestService, lock: &Lock) -> Result<bool, Status> {
     Ok(answer.into_inner().was_held)
 }
 
-async fn renew(service: &TestService, lock: &Lock, ttl_ms: u64) -> Result<Lock, Status> {
+pub(super) async fn renew(service: &TestService, lock: &Lock, ttl_ms: u64) -> Result<Lock, Status> {
     let request = RenewLockRequest {
         name: lock.name.clone(),
         owner: lock.owner.clone(),
@@ -180,19 +183,6 @@ async fn renewal_keeps_a_lock_beyond_its_first_time() {
 }
 
 #[tokio::test]
-async fn long_locks_are_held_as_long_on_their_nodes() {
-    let (redis, nodes) = (Redis::start(), Nodes::start(3));
-    let service = over(&redis, &nodes).await;
-    let lock = acquire(&service, acquire_request("ann", 3_600_000))
-        .await
-        .unwrap();
-    let left = nodes.all().iter().map(left_on).max();
-    assert!(left > Some(3_500_000), "{left:?}");
-    let held_seconds = lock.expires_at.unwrap().seconds - lock.acquired_at.unwrap().seconds;
-    assert!(held_seconds > 3_500, "{held_seconds} s");
-}
-
-#[tokio::test]
 async fn tokens_grow_although_the_store_lost_the_last_ones() {
     let redis = Redis::start();
     let service = TestService::start(&redis).await;
@@ -315,97 +305,6 @@ async fn held_locks_are_listed_in_pages() {
     }
     let expected: Vec<_> = (0..7).map(|i| format!("lock {i}")).collect();
     assert_eq!(names, expected);
-}
-
-async fn over(redis: &Redis, nodes: &Nodes) -> TestService {
-    let urls = nodes.urls();
-    TestService::start_with(&redis.unix_url(), &[("coordination.lock_nodes", &urls)]).await
-}
-
-/// How long a lock node still keeps the lock, in milliseconds.
-fn left_on(node: &Redis) -> i64 {
-    let left = node.command(&["PTTL", "shim:{ns:default}:redlock:build"]);
-    left.unwrap().integer().unwrap()
-}
-
-/// Acquires the lock as soon as the nodes agree.
-async fn soon(service: &TestService, owner: &str) -> Lock {
-    super::test_service::within(async {
-        loop {
-            match acquire(service, acquire_request(owner, 30_000)).await {
-                Ok(lock) => return lock,
-                Err(_) => tokio::task::yield_now().await,
-            }
-        }
-    })
-    .await
-}
-
-/// A holder that was suspended after the nodes agreed must not replace a later holder.
-#[tokio::test]
-async fn a_living_record_excludes_every_other_owner() {
-    let (redis, nodes) = (Redis::start(), Nodes::start(3));
-    let service = over(&redis, &nodes).await;
-    let lock = soon(&service, "ann").await;
-    for node in nodes.all() {
-        node.command(&["FLUSHALL"]).unwrap();
-    }
-    let refused = refusal(acquire(&service, acquire_request("bob", 30_000)).await);
-    assert_eq!(refused, (Code::Aborted, "LOCK_HELD".into()));
-    // The holder can renew the lock, although the nodes forgot it.
-    renew(&service, &lock, 30_000).await.unwrap();
-    write_under(&service, &lock).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_minority_of_lock_nodes_may_die() {
-    let (redis, mut nodes) = (Redis::start(), Nodes::start(3));
-    let service = over(&redis, &nodes).await;
-    nodes.node(0).kill();
-    let lock = soon(&service, "ann").await;
-    renew(&service, &lock, 30_000).await.unwrap();
-    assert!(release(&service, &lock).await.unwrap());
-    nodes.node(1).kill();
-    let refused = refusal(acquire(&service, acquire_request("ann", 30_000)).await);
-    assert_eq!(refused, (Code::Unavailable, "LOCK_UNDECIDED".into()));
-    nodes.node(0).restart();
-    nodes.node(1).restart();
-    soon(&service, "ann").await;
-}
-
-#[tokio::test]
-async fn a_silent_lock_node_delays_no_call_for_long() {
-    let (redis, nodes) = (Redis::start(), Nodes::start(3));
-    nodes.all()[0].freeze();
-    let service = over(&redis, &nodes).await;
-    let lock = soon(&service, "ann").await;
-    for _ in 0..5 {
-        let since = Instant::now();
-        renew(&service, &lock, 30_000).await.unwrap();
-        assert!(
-            since.elapsed() < Duration::from_millis(500),
-            "{:?}",
-            since.elapsed()
-        );
-    }
-    nodes.all()[0].thaw();
-}
-
-/// Nodes that were away remember a lock that was released meanwhile; the next request for the lock releases it there.
-#[tokio::test]
-async fn a_lock_released_without_its_nodes_is_free_again() {
-    let (redis, mut nodes) = (Redis::start(), Nodes::start(3));
-    let service = over(&redis, &nodes).await;
-    let lock = acquire(&service, acquire_request("ann", 600_000))
-        .await
-        .unwrap();
-    nodes.node(0).kill();
-    nodes.node(1).kill();
-    assert!(release(&service, &lock).await.unwrap());
-    nodes.node(0).restart();
-    nodes.node(1).restart();
-    assert!(left_on(&nodes.all()[0]) > 0, "the node remembers");
-    soon(&service, "bob").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,12 +19,6 @@ pub(crate) enum ProjectError {
         /// The path as it was asked for.
         path: String,
     },
-    /// It belongs to somebody else, and no roots are configured.
-    #[error("path: {path} belongs to another user")]
-    ForeignOwner {
-        /// The path as it was asked for.
-        path: String,
-    },
     /// Its package.json is broken.
     #[error("{path}: {why}")]
     Manifest {
@@ -56,8 +50,6 @@ error_table! { ProjectError,
         "name an absolute path of a folder, or of a file in it, that this machine has";
     OutsideRoots => PermissionDenied OUTSIDE_ROOTS,
         "work below one of evolution.roots, or add the folder to that list in shim.toml and restart the stack";
-    ForeignOwner => PermissionDenied OUTSIDE_ROOTS,
-        "add the folder to evolution.roots in shim.toml if it may be worked on, and restart the stack";
     Manifest => InvalidArgument PROJECT_UNUSABLE,
         "correct the file, then call again";
     Include => InvalidArgument PROJECT_UNUSABLE,

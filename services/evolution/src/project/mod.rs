@@ -13,7 +13,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use shim_proto::evolution::v1::Project as ProjectMessage;
-use shim_runtime::data_dir::is_own_user;
 use shim_runtime::service::BoxFuture;
 
 pub(crate) use content::{MAX_SOURCE_BYTES, ModuleSyntax};
@@ -48,7 +47,7 @@ pub(crate) struct Project {
 
 impl Project {
     /// The project around an absolute path of a folder or file: the nearest folder with a package.json, not above its git
-    /// repository; else the folder itself. `roots` are canonical; without any, every folder of this user's may be worked on.
+    /// repository; else the folder itself. `roots` are canonical; without any, every folder may be worked on.
     ///
     /// # Errors
     /// If there is no such path, it may not be worked on, or its package.json is broken.
@@ -154,7 +153,17 @@ impl Project {
         include: &[String],
     ) -> Result<SourceFiles, EvolutionError> {
         let (project, include) = (self.clone(), include.to_vec());
-        Ok(blocking(move || project.search(&include)).await?)
+        blocking(move || project.search(&include)).await
+    }
+
+    /// All source files of the project, whatever part of it was asked for.
+    ///
+    /// # Errors
+    /// If there are too many files.
+    pub(crate) async fn every_source_file(&self) -> Result<SourceFiles, EvolutionError> {
+        let mut project = self.clone();
+        project.asked.clone_from(&project.root);
+        Ok(blocking(move || project.search(&[])).await?)
     }
 
     fn search(&self, include: &[String]) -> Result<SourceFiles, ProjectError> {
@@ -210,30 +219,16 @@ fn admitted(path: &Path, roots: &[PathBuf]) -> Result<PathBuf, ProjectError> {
     if !path.is_absolute() {
         return Err(not_found("is not an absolute path"));
     }
-    let whole = path.canonicalize();
-    if roots.is_empty() {
-        let whole = whole.map_err(|why| not_found(&format!("cannot be used: {why}")))?;
-        let meta = whole.metadata();
-        let meta = meta.map_err(|why| not_found(&format!("cannot be used: {why}")))?;
-        if !meta.is_dir() && !meta.is_file() {
-            return Err(not_found("is neither a folder nor a regular file"));
-        }
-        if !is_own_user(meta.uid()) {
-            return Err(ProjectError::ForeignOwner { path: shown });
-        }
-        return Ok(whole);
-    }
-    // Outside of the roots nothing is said about what is there.
-    let outside = ProjectError::OutsideRoots {
-        path: shown.clone(),
-    };
-    let whole = match whole {
-        Ok(whole) if roots.iter().any(|root| whole.starts_with(root)) => whole,
-        Ok(_) => return Err(outside),
-        Err(why) => {
-            let is_inside = roots.iter().any(|root| path.starts_with(root));
-            let why = format!("cannot be used: {why}");
-            return Err(if is_inside { not_found(&why) } else { outside });
+    let is_admitted =
+        |path: &Path| roots.is_empty() || roots.iter().any(|root| path.starts_with(root));
+    let whole = match path.canonicalize() {
+        Ok(whole) if is_admitted(&whole) => whole,
+        Err(why) if is_admitted(path) => return Err(not_found(&format!("cannot be used: {why}"))),
+        // Outside of the roots nothing is said about what is there.
+        _ => {
+            return Err(ProjectError::OutsideRoots {
+                path: shown.clone(),
+            });
         }
     };
     if !whole.is_dir() && !whole.is_file() {

@@ -46,6 +46,7 @@ fn change(file: &NewFile) -> FileChange {
         added_lines: u32::try_from(file.text.lines().count()).unwrap_or(u32::MAX),
         changes: u32::try_from(file.tests).unwrap_or(u32::MAX),
         is_new: true,
+        ..FileChange::default()
     }
 }
 

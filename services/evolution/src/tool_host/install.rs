@@ -96,6 +96,16 @@ impl Installer {
         self.installed()?.ok_or_else(missing)
     }
 
+    /// Removes what a killed process left, unless a process is at work.
+    pub(super) fn clean(&self) {
+        let lock = File::options().write(true).open(self.root.join(LOCK_FILE));
+        // Without the file nobody ever installed anything here.
+        let Ok(lock) = lock else { return };
+        if lock.try_lock().is_ok() {
+            self.remove_unfinished();
+        }
+    }
+
     /// Sets packages aside that turned out not to be whole.
     pub(super) fn discard(&self) -> Result<(), HostError> {
         let folder = self.folder();
@@ -165,8 +175,9 @@ impl Installer {
     }
 }
 
-/// Whether the packages are installed below the data folder; for `shim doctor`.
-pub(crate) fn is_installed(data_dir: &Path) -> bool {
+/// Whether the tools of this version are installed below the data folder.
+#[must_use]
+pub fn is_installed(data_dir: &Path) -> bool {
     let folder = tools_dir(data_dir).join(scripts::packages_name());
     folder.join(MARKER).is_file()
 }
@@ -214,8 +225,12 @@ fn finish(fresh: &Path, folder: &Path, node: &Node) -> std::io::Result<()> {
     let file = fresh.join(MARKER);
     std::fs::write(&file, format!("{marker}\n"))?;
     sync_all(&file)?;
-    set_aside(folder)?;
-    std::fs::rename(fresh, folder)
+    let half = set_aside(folder)?;
+    std::fs::rename(fresh, folder)?;
+    if let Some(half) = half {
+        discard_folder(&half);
+    }
+    Ok(())
 }
 
 /// Everything that was written to the file system of `file` is on the disk afterwards.

@@ -7,6 +7,8 @@
 
 mod error;
 mod install;
+#[cfg(test)]
+mod install_tests;
 mod messages;
 mod node;
 mod npm;
@@ -32,6 +34,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use error::HostError;
+pub use install::is_installed;
+pub use node::{OLDEST_MAJOR, parse as parse_version};
 pub(crate) use progress::ProgressSink;
 
 use crate::error::EvolutionError;
@@ -45,8 +49,6 @@ use programs::Programs;
 
 /// The largest message: an answer, a piece of one, or a call's parameters.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
-/// How often a call is made: a host may have died before the call reached it.
-const MAX_ATTEMPTS: usize = 2;
 
 /// Settings of the tool host.
 #[derive(Debug, Clone)]
@@ -109,7 +111,7 @@ struct Ready {
 }
 
 impl ToolHost {
-    /// Starts nothing yet. `groups` are the process groups of the service.
+    /// Starts no host yet, and removes what a killed process left of an installation. `groups` are the process groups of the service.
     ///
     /// # Errors
     /// If the folder for the output of programs cannot be made.
@@ -122,6 +124,11 @@ impl ToolHost {
         let pool = Pool::new(config.idle, config.memory);
         pool.stop_idle_hosts(background);
         let installer = Installer::new(config.tools.clone(), programs.clone());
+        let cleaner = installer.clone();
+        background.spawn_contained("tool_host_cleanup", async move {
+            // Its own trouble is the next installation's.
+            let _ = tokio::task::spawn_blocking(move || cleaner.clean()).await;
+        });
         Ok(Self {
             shared: Arc::new(Shared {
                 config,
@@ -171,19 +178,37 @@ impl ToolHost {
             on_part,
             piece: std::marker::PhantomData,
         };
-        let mut is_renewed = false;
+        let mut chances = Chances::default();
         loop {
             let ready = self.ready(progress, cancel).await?;
-            let line = self
-                .exchange(&ready, &confinement, &call, &mut listener, cancel)
-                .await?;
-            match read_answer(call.method, &line) {
-                Err(AnswerFailure::PackageMissing(why)) if !is_renewed => {
-                    tracing::warn!(%why, "the installed tools are not whole; they are installed anew");
-                    is_renewed = true;
-                    self.renew().await?;
+            let ended = self
+                .exchange(
+                    &ready,
+                    &confinement,
+                    &call,
+                    &mut chances,
+                    &mut listener,
+                    cancel,
+                )
+                .await;
+            match ended {
+                Err(HostError::Died { how, .. }) if !chances.is_repeated => {
+                    tracing::warn!(
+                        how,
+                        method = call.method,
+                        "the tool host died; the call is made once more"
+                    );
+                    chances.is_repeated = true;
                 }
-                answer => return Ok(answer.map_err(|failure| failure.of(call.method))?),
+                Err(why) => return Err(why.into()),
+                Ok(line) => match read_answer(call.method, &line) {
+                    Err(AnswerFailure::PackageMissing(why)) if !chances.is_renewed => {
+                        tracing::warn!(%why, "the installed tools are not whole; they are installed anew");
+                        chances.is_renewed = true;
+                        self.renew().await?;
+                    }
+                    answer => return Ok(answer.map_err(|failure| failure.of(call.method))?),
+                },
             }
         }
     }
@@ -258,12 +283,13 @@ impl ToolHost {
         self.shared.installer.discard()
     }
 
-    /// Passes the call to a host, and once more to another if the host died.
+    /// Passes the call to a host.
     async fn exchange(
         &self,
         ready: &Ready,
         confinement: &Confinement,
         call: &HostCall<'_>,
+        chances: &mut Chances,
         listener: &mut (dyn Listener + Send),
         cancel: &CancellationToken,
     ) -> Result<Vec<u8>, HostError> {
@@ -271,30 +297,24 @@ impl ToolHost {
             lease = self.shared.pool.lease() => lease?,
             () = cancel.cancelled() => return Err(HostError::Cancelled),
         };
-        let deadline = Instant::now() + call.limit;
-        let mut attempt = 1;
-        loop {
-            let mut host = self.host(&lease, ready, confinement).await?;
-            let request = Request {
-                method: call.method,
-                params: &call.params,
-                deadline,
-                cancel,
-            };
-            let exchange = host.exchange(request, listener).await;
-            if let Exchange::Died { how } = &exchange
-                && attempt < MAX_ATTEMPTS
-            {
-                tracing::warn!(
-                    how,
-                    method = call.method,
-                    "the tool host died; the call is made once more"
-                );
-                attempt += 1;
-                continue;
+        let deadline = chances
+            .deadline
+            .get_or_insert_with(|| Instant::now() + call.limit);
+        let request = Request {
+            method: call.method,
+            params: &call.params,
+            deadline: *deadline,
+            cancel,
+        };
+        let mut host = self.host(&lease, ready, confinement).await?;
+        let exchange = host.exchange(request, listener).await;
+        if matches!(exchange, Exchange::Died { .. }) {
+            // Another Node may have taken its place, or none.
+            if let Ok(mut ready) = self.shared.ready.try_lock() {
+                *ready = None;
             }
-            return self.ended(&lease, host, call, exchange);
         }
+        self.ended(&lease, host, call, exchange)
     }
 
     /// A host that waits for a call, else a new one.
@@ -349,6 +369,17 @@ impl ToolHost {
             Exchange::Refused { why } => Err(HostError::BadAnswer { method, why }),
         }
     }
+}
+
+/// What a call may do once more.
+#[derive(Debug, Default)]
+struct Chances {
+    /// The host died during the call already, or before it arrived.
+    is_repeated: bool,
+    /// The tools were installed anew for it already.
+    is_renewed: bool,
+    /// When its time is up: counted from the first host that it was passed to.
+    deadline: Option<Instant>,
 }
 
 /// Whose code a call runs, if it may.

@@ -10,7 +10,7 @@ use super::error::HostError;
 use super::programs::Programs;
 
 /// The oldest major version whose behaviour with these tools is known.
-pub(crate) const OLDEST_MAJOR: u32 = 20;
+pub const OLDEST_MAJOR: u32 = 20;
 /// Telling a version takes milliseconds; a program that takes longer is no Node.
 const VERSION_WITHIN: Duration = Duration::from_secs(10);
 
@@ -74,8 +74,9 @@ async fn said_version(program: &Path, programs: &Programs) -> Option<String> {
     finished.is_success().then_some(finished.stdout)
 }
 
-/// The version in `v20.20.2`; pre-releases count as what they lead to.
-fn parse(said: &str) -> Option<[u32; 3]> {
+/// The version in `v20.20.2`, as Node tells it; pre-releases count as what they lead to.
+#[must_use]
+pub fn parse(said: &str) -> Option<[u32; 3]> {
     let numbers = said.trim().strip_prefix('v')?;
     let numbers = numbers.split('-').next()?;
     let mut parts = numbers.split('.').map(str::parse);

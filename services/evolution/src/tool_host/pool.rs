@@ -1,4 +1,4 @@
-//! Hosts that wait for calls: as many as there are processors for, kept warm for a while.
+//! Hosts that wait for calls, kept warm for a while; and how many calls run at once.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -99,6 +99,24 @@ impl TestHost {
         path
     }
 
+    /// The real Node under another name, with `npm` beside it as a script of its own.
+    pub(super) fn set_npm(&mut self, script: &str) {
+        let node = shim_exec::find_program(Path::new("node")).unwrap();
+        self.config.node = self.script("node", &format!("exec {} \"$@\"", node.display()));
+        self.script("npm", script);
+    }
+
+    /// What lies in the folder of the tools, but for locks and output.
+    pub(super) fn tools(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.config.tools).into_iter().flatten();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names
+            .filter(|name| name != "install.lock" && name != "output")
+            .collect();
+        names.sort();
+        names
+    }
+
     /// Adds a method that only this test's host has: the body of a function of `params` and `context`.
     pub(super) fn method(&self, name: &str, body: &str) {
         let packages = self.config.tools.join(scripts::packages_name());

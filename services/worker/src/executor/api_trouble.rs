@@ -82,6 +82,15 @@ impl RetriedCall {
         }
     }
 
+    /// The status of its answer; 0 if there is none or it is not known.
+    pub(super) fn status(&self) -> u16 {
+        self.status
+    }
+
+    pub(super) fn is_unreached(&self) -> bool {
+        self.is_unreached
+    }
+
     /// Whether the call of any task would fail so.
     fn is_for_all(&self) -> bool {
         let named = ["billing", "authentication", "server_error", "overload"];

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shim_exec::{Artifacts, Groups};
+use shim_exec::{Artifacts, Groups, Keeping};
 
 use crate::config::Config;
 
@@ -35,9 +35,13 @@ impl ExecutorContext {
             Some(program) => groups.supervised_by(program.clone()),
             None => groups,
         };
+        let keeping = Keeping {
+            time: config.keep_artifacts,
+            bytes: config.max_artifacts,
+        };
         Ok(Self {
             roots: config.roots.clone().into(),
-            artifacts: Arc::new(Artifacts::open(&config.artifacts, config.keep_artifacts)?),
+            artifacts: Arc::new(Artifacts::open(&config.artifacts, keeping)?),
             groups: Arc::new(groups),
             grace: config.grace,
             max_output: config.max_output,

@@ -9,6 +9,7 @@ mod command;
 mod context;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod hindrance;
 mod joined_lines;
 mod json_line;
 mod limit_words;

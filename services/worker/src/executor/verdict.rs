@@ -22,9 +22,10 @@ use shim_exec::clipped;
 use shim_proto::reasons::task::{EXECUTOR_FAILED, PERMISSION_DENIED, TIMED_OUT};
 use shim_render::time::span;
 use shim_runtime::redact;
-use shim_work::{AttemptFailure, Unfit};
+use shim_work::{AttemptFailure, Hindrance, Unfit};
 
 use super::api_trouble::{self, Evidence, Trouble};
+use super::hindrance::hindrance;
 use super::not_executed::NOT_EXECUTABLE;
 use super::result_line::AgentResult;
 use super::transcript::Transcript;
@@ -95,8 +96,11 @@ pub(super) fn verdict(mut transcript: Transcript, ending: &Ending<'_>) -> Verdic
     if let Some(at) = success {
         let is_last = at + 1 == transcript.results.len();
         let result = &transcript.results[at];
-        return match api_trouble::of_success(result, evidence(&transcript, ending)) {
-            Some((notice, until)) if is_last => unfit(notice, until),
+        let evidence = evidence(&transcript, ending);
+        return match api_trouble::of_success(result, evidence) {
+            Some((notice, until)) if is_last => {
+                unfit(notice, until, hindrance(0, false, notice, evidence))
+            }
             _ => of_success(transcript, at, ending),
         };
     }
@@ -189,10 +193,13 @@ fn of_failure(result: &AgentResult, transcript: &Transcript, ending: &Ending<'_>
     if let Trouble::Unfit(until) = trouble {
         let stated = || evidence.stated_last().unwrap_or_default();
         let notice = evidence.notice.unwrap_or_else(stated);
-        return match complaint.contains(notice) {
-            true => unfit(&complaint, until),
-            false => unfit(&format!("{complaint}: {notice}"), until),
+        let is_unanswered = result.terminal_reason == "api_error";
+        let why = match complaint.contains(notice) {
+            true => complaint,
+            false => format!("{complaint}: {notice}"),
         };
+        let about = hindrance(result.api_status, is_unanswered, &why, evidence);
+        return unfit(&why, until, about);
     }
     let last_text = match transcript.last_text.trim() {
         said if complaint.contains(said) => String::new(),
@@ -215,15 +222,17 @@ fn of_silence(transcript: &Transcript, ending: &Ending<'_>) -> Verdict {
             return Verdict::Failed(AttemptFailure::new(TIMED_OUT, &explained(&what)));
         }
         ProgramEnd::Exited(code) if NOT_EXECUTABLE.contains(code) && !transcript.has_messages => {
-            return unfit(&explained(&format!("exit status: {code}")), None);
+            let why = explained(&format!("exit status: {code}"));
+            return unfit(&why, None, Hindrance::Lasting);
         }
         ProgramEnd::Stopped => return Verdict::Stopped,
         _ => {}
     }
     let outside = outside_of_messages(transcript, ending.stderr);
-    let trouble = api_trouble::of_silence(&outside, evidence(transcript, ending));
-    if let Some(Trouble::Unfit(until)) = trouble {
-        return unfit(&explained("it ended without a result"), until);
+    let evidence = evidence(transcript, ending);
+    if let Some(Trouble::Unfit(until)) = api_trouble::of_silence(&outside, evidence) {
+        let about = hindrance(0, false, &last_words, evidence);
+        return unfit(&explained("it ended without a result"), until, about);
     }
     Verdict::Failed(match &ending.program {
         ProgramEnd::Exited(code @ 1..) => {
@@ -247,8 +256,8 @@ fn evidence<'a>(transcript: &'a Transcript, ending: &Ending<'_>) -> Evidence<'a>
     }
 }
 
-fn unfit(why: &str, until: Option<SystemTime>) -> Verdict {
-    Verdict::Unfit(Unfit::new(why, until))
+fn unfit(why: &str, until: Option<SystemTime>, about: Hindrance) -> Verdict {
+    Verdict::Unfit(Unfit::new(why, until).about(about))
 }
 
 /// What the program wrote that is no message: its standard error, then its last lines.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use prost_types::Timestamp;
 use shim_proto::coordination::v1::{Task, TaskError, TaskResult, Usage, Worker};
+use shim_proto::fitness::HoldCause;
 use shim_runtime::ids::{Epoch, LeaseToken, TaskId};
 use shim_runtime::{redact, trace};
 use shim_store::registry::Heartbeat;
@@ -318,12 +319,12 @@ impl TaskBackend for RedisTaskBackend {
         &self,
         claim_ref: &ClaimRef,
         reason: &str,
-        is_timed: bool,
+        cause: HoldCause,
     ) -> Result<(), BackendError> {
         let idempotency_key = idempotency_key(claim_ref, "hold");
         let (task_id, lease) = wire(claim_ref);
         let (tasks, reason) = (&self.store.tasks, redact::text(reason));
-        let holding = tasks.hold(&idempotency_key, &task_id, lease, &reason, is_timed);
+        let holding = tasks.hold(&idempotency_key, &task_id, lease, &reason, cause);
         self.after_end(claim_ref, holding.await).await
     }
 

@@ -126,3 +126,22 @@ async fn a_missing_program_is_tried_again_with_one_task_and_goes_on_when_it_is_t
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_network_that_is_away_costs_no_attempt_and_the_task_goes_on_when_it_is_back() {
+    let redis = Redis::start();
+    let away = "echo 'Error: getaddrinfo ENOTFOUND api.anthropic.com' >&2; exit 1";
+    let script = format!("[ -e mended ] || {{ cat > /dev/null; {away}; }}\n{LIMITED}");
+    let stack = stack(&redis, &script).await;
+    let job = stack.submit(job("a")).await;
+    let started = start(&stack).await;
+    let now = unfit(&stack, &started.worker_id).await;
+    assert!(now.detail.contains("ENOTFOUND"), "{now:?}");
+    let task = stack.until(&job.task_id, TaskState::Delayed).await;
+    let error = task.error.unwrap();
+    assert_eq!((&*error.reason, task.attempts), ("WORKER_UNFIT", 0));
+    assert!(task.not_before.is_some());
+    std::fs::write(stack.path("mended"), "").unwrap();
+    let task = stack.until(&job.task_id, TaskState::Completed).await;
+    assert_eq!((task.attempts, task.error), (1, None));
+}

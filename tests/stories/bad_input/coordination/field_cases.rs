@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::bad_input::cases::{Cases, MEBIBYTE, long};
 
 /// RPCs that take a request id.
-pub(super) const MUTATIONS: [&str; 17] = [
+pub(super) const MUTATIONS: [&str; 18] = [
     "PutState",
     "PatchState",
     "DeleteState",
@@ -22,6 +22,7 @@ pub(super) const MUTATIONS: [&str; 17] = [
     "RetryTask",
     "ApproveTask",
     "PauseQueues",
+    "PruneTasks",
     "ResumeQueues",
 ];
 const OF_A_NAMESPACE: [&str; 11] = [

@@ -5,7 +5,7 @@ mod collector;
 mod corpus;
 pub(crate) mod fields;
 mod requests;
-mod streams;
+pub(crate) mod streams;
 mod test_stack;
 mod tools;
 

@@ -22,7 +22,7 @@ use crate::bad_input::valid;
 use crate::bad_input::wire::Wire;
 
 /// An archive of a session with something in every field, made by a service of its own.
-async fn archive() -> Vec<ImportRequest> {
+pub(crate) async fn archive() -> Vec<ImportRequest> {
     let elsewhere = TestStack::new(|_, launch| launch).await;
     let wire = Wire::to(&elsewhere.service);
     let fixture = valid::Fixture::make(&wire).await;
@@ -37,7 +37,7 @@ async fn archive() -> Vec<ImportRequest> {
 }
 
 /// What a client says with nothing wrong in it, on a session of its own.
-async fn valid_messages(
+pub(crate) async fn valid_messages(
     method: &MethodDescriptor,
     wire: &Wire,
     archive: &[ImportRequest],
@@ -67,7 +67,7 @@ async fn valid_messages(
 }
 
 /// How many of the fields on the way are there.
-fn depth(message: &DynamicMessage, field_path: &[FieldDescriptor]) -> usize {
+pub(crate) fn depth(message: &DynamicMessage, field_path: &[FieldDescriptor]) -> usize {
     let Some((field, rest)) = field_path.split_first() else {
         return 0;
     };

@@ -59,6 +59,9 @@ impl JobFixture {
             }
             "QueueHealth" => json!({}),
             "PauseQueues" | "ResumeQueues" => json!({"queues": ["work"]}),
+            "PruneTasks" => {
+                json!({"older_than": "864000s", "dead_letters": true, "dry_run": false})
+            }
             other => panic!("{other} has no valid request here: add one"),
         }
     }

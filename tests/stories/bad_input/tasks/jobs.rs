@@ -91,6 +91,12 @@ fn queues(cases: &mut Cases) {
         (json!(vec!["work"; 1_001]), "1000"),
     ];
     cases.add(&["PauseQueues", "ResumeQueues"], "/queues", bad);
+    let bad = [
+        (json!(null), "required"),
+        (json!("-1s"), "must be"),
+        (json!("315360001s"), "must be"),
+    ];
+    cases.add(&["PruneTasks"], "/older_than", bad);
 }
 
 fn texts_of_jobs(cases: &mut Cases) {

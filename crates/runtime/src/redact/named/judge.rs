@@ -2,7 +2,7 @@
 
 use super::chance::Chance;
 use super::name::Strength;
-use super::references::{is_about_files, is_reference, is_template, is_version};
+use super::references::{is_about_files, is_reference, is_subscript, is_template, is_version};
 use super::value::Style;
 use super::words::{ORDINARY, PASSWORDS, SENTENCE};
 
@@ -19,6 +19,13 @@ pub(in crate::redact) fn is_secret(
     }
     let chance = Chance::of(value);
     if is_about_files(value, chance) || is_version(value) {
+        return false;
+    }
+    let is_code = matches!(
+        style,
+        Style::Line | Style::Tight | Style::Spaced | Style::Word
+    );
+    if is_code && is_subscript(value, next) {
         return false;
     }
     if style == Style::Prose && strength < Strength::Password && is_short_hash(value) {
@@ -80,8 +87,11 @@ fn is_chance(value: &str, chance: Chance, style: Style) -> bool {
         && (chance.has_letters_and_digits()
             || (is_said_in_quotes && value.len() >= 12 && !value.contains(' ')));
     let is_code = !is_said_in_quotes && value.starts_with(['/', '.', '~', '$', '%', '*', '#', '@']);
-    let is_basic =
-        value.len() >= 8 && value.ends_with('=') && chance.letters() > 0 && !value.contains(' ');
+    let is_basic = value.len() >= 8
+        && value.ends_with('=')
+        && chance.noise() > 0
+        && !value.starts_with(['-', '&', '?'])
+        && !value.contains(' ');
     (has_form || is_basic) && !is_code && !is_sentence(value)
 }
 

@@ -21,7 +21,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 pub(super) use chance::Chance;
 pub(super) use judge::is_secret;
-pub(super) use name::{Strength, strength};
+pub(super) use name::{Strength, member_strength, strength};
 pub(super) use pairs::{is_namer, is_value_name};
 pub(super) use value::Style;
 

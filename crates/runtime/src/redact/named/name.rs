@@ -3,9 +3,9 @@
 
 use super::chance::run_len;
 use super::words::{
-    ABOUT, KEY_QUALIFIERS, LIKELY, LOOSE_KEY_QUALIFIERS, OTHER_KEYS, OTHER_PASSES, OTHER_TOKENS,
-    PASS_QUALIFIERS, PASSWORD_ENDINGS, PASSWORDS, SECRET_QUALIFIERS, TOGETHER, TOKEN_QUALIFIERS,
-    TRAILERS,
+    ABOUT, ABOUT_OWNERS, KEY_QUALIFIERS, LIKELY, LOOSE_KEY_QUALIFIERS, OTHER_KEYS, OTHER_PASSES,
+    OTHER_TOKENS, PASS_QUALIFIERS, PASSWORD_ENDINGS, PASSWORDS, SECRET_QUALIFIERS, TOGETHER,
+    TOKEN_QUALIFIERS, TRAILERS,
 };
 
 /// How sure a name is. What is less sure is first.
@@ -75,6 +75,14 @@ pub(in crate::redact) fn strength(name: &str) -> Option<Strength> {
         is_known &= TRAILERS.has(word) || is_secret_id(word, before);
     }
     None
+}
+
+/// How sure the name of a secret makes another member of its object, as `bob` is in `passwords: { bob: ... }`.
+pub(in crate::redact) fn member_strength(name: &str, outer: Strength) -> Option<Strength> {
+    let (words, count) = words_from_end(name);
+    let says_another = |word: &&str| ABOUT.has(word) || ABOUT_OWNERS.has(word);
+    let is_secret = outer >= Strength::Likely && !words[..count].first().is_some_and(says_another);
+    is_secret.then_some(Strength::Likely)
 }
 
 /// `secret_id` proves who calls, unlike other ids.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::cursor::{byte, is_name_byte, line_end, quote, skip_blanks, skip_gap, starts_with};
+use super::name::{Strength, member_strength};
 use super::value::quoted;
 use super::words::VALUE_NAMES;
 
@@ -108,44 +109,62 @@ fn key(text: &[u8], at: usize) -> Option<(Range<usize>, usize)> {
     (len > 0 && is_sign && !is_tight).then_some((start..start + len, sign + 1))
 }
 
-/// Where the values begin of those members that hold a value: `{"value": ...}`, or the same on deeper lines.
-pub(super) fn member(text: &[u8], at: usize, lines: usize) -> Option<Vec<usize>> {
+/// Where the values begin of those members that hold a value, and how sure each is: `{"value": ...}`, or the same on deeper
+/// lines, and `{"bob": ...}` where all that is named is a secret.
+pub(super) fn member(
+    text: &[u8],
+    at: usize,
+    lines: usize,
+    outer: Strength,
+) -> Option<Vec<(usize, Strength)>> {
     let is_object = byte(text, at) == b'{';
     if !is_object && (lines == 0 || !is_key(text, at)) {
         return None;
     }
     let mut values = Vec::new();
     let mut at = at + usize::from(is_object);
-    for _ in 0..MAX_ITEMS / 4 {
+    let mut depth = 0;
+    for _ in 0..MAX_ITEMS {
         (at, _) = skip_gap(text, at);
         let Some((name, value)) = key(text, at) else {
             break;
         };
         let value = skip_blanks(text, value);
-        let name = std::str::from_utf8(&text[name]).unwrap_or_default();
-        if is_value_name(name) {
-            values.push(value);
+        if is_object && byte(text, value) == b'{' {
+            depth += 1;
+            at = value + 1;
+            continue;
         }
-        at = match quote(text, value) {
+        let name = std::str::from_utf8(&text[name]).unwrap_or_default();
+        let in_quotes = quote(text, value);
+        if is_value_name(name) {
+            values.push((value, outer));
+        } else if in_quotes.is_some() && is_object {
+            values.extend(member_strength(name, outer).map(|strength| (value, strength)));
+        }
+        at = match in_quotes {
             Some(quote) => quoted(text, quote).end + quote.depth + 1,
-            None if is_object => {
-                value
-                    + text[value.min(text.len())..]
-                        .iter()
-                        .take(MAX_PAIR)
-                        .take_while(|b| !matches!(b, b',' | b'}' | b'\n' | b'{'))
-                        .count()
-            }
+            None if is_object => value + bare_len(&text[value.min(text.len())..]),
             // One line of YAML is enough.
             None => break,
         };
         (at, _) = skip_gap(text, at);
+        while depth > 0 && byte(text, at) == b'}' {
+            depth -= 1;
+            (at, _) = skip_gap(text, at + 1);
+        }
         if byte(text, at) != b',' {
             break;
         }
         at += 1;
     }
     Some(values)
+}
+
+/// The length of a value without quotes in an object.
+fn bare_len(rest: &[u8]) -> usize {
+    let is_part = |b: &&u8| !matches!(b, b',' | b'}' | b'\n' | b'{');
+    rest.iter().take(MAX_PAIR).take_while(is_part).count()
 }
 
 /// Where the value begins that another member holds: `name: TOKEN` and then `value: ...`; the name is a value itself.

@@ -69,8 +69,8 @@ impl Site<'_> {
             }
             return;
         }
-        if let Some(member) = pairs::member(bytes, at, lines) {
-            for at in member {
+        if let Some(member) = pairs::member(bytes, at, lines, strength) {
+            for (at, strength) in member {
                 self.scalar(strength, at, Style::Spaced, found);
             }
             return;
@@ -173,6 +173,21 @@ impl Site<'_> {
         if let Some((quote, _)) = wrapped_quote(bytes, at) {
             self.judge(strength, quoted(bytes, quote), Style::Argument, found);
         }
+    }
+
+    /// The next item of a list, in quotes or not.
+    pub(super) fn item(&self, strength: Strength, at: usize, found: &mut Vec<Found>) {
+        let bytes = self.bytes();
+        let (at, _) = skip_gap(bytes, at);
+        if wrapped_quote(bytes, at).is_some() {
+            return self.argument(strength, at, found);
+        }
+        self.judge(
+            strength,
+            bare(bytes, at, Style::Word),
+            Style::Argument,
+            found,
+        );
     }
 
     /// `<password>...</password>`, `<entry key="password">...</entry>`, `<key>password</key><string>...`.

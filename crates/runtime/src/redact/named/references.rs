@@ -36,11 +36,41 @@ pub(super) fn is_reference(value: &str) -> bool {
     if WRAPS.iter().any(is_wrapped) || BEGINNINGS.split_ascii_whitespace().any(starts) {
         return true;
     }
+    if is_color(value) {
+        return true;
+    }
     let first = value.chars().next().unwrap_or_default();
     let rest = &value[first.len_utf8().min(value.len())..];
     matches!(first, ':' | '@' | '%' | '&' | '*' | '!')
         && is_name(rest)
         && !Chance::of(rest).has_letters_and_digits()
+}
+
+/// A part of something in a program, `parts['password']`, as far as it was read. `next` is the byte behind it.
+pub(super) fn is_subscript(value: &str, next: u8) -> bool {
+    let is_path = |base: &str| {
+        base.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && base
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.'))
+            && !Chance::of(base).is_random()
+    };
+    match value.split_once('[') {
+        None => next == b'[' && is_path(value),
+        Some((base, "")) => matches!(next, b'"' | b'\'' | b'\\') && is_path(base),
+        Some((base, index)) => {
+            let index = index.split(']').next().unwrap_or_default();
+            is_path(base) && (is_path(index) || index.bytes().all(|b| b.is_ascii_digit()))
+        }
+    }
+}
+
+/// `#0f172aff`.
+fn is_color(value: &str) -> bool {
+    let digits = value.strip_prefix('#');
+    digits.is_some_and(|it| {
+        matches!(it.len(), 3 | 4 | 6 | 8) && it.bytes().all(|b| b.is_ascii_hexdigit())
+    })
 }
 
 fn is_name(text: &str) -> bool {

@@ -99,6 +99,10 @@ impl<'a> Site<'a> {
                 self.behind_sign(strength, at, is_colon, is_spaced, is_quoted, &mut found);
             }
             Some(Joint::Comma) if is_quoted => self.argument(strength, at, &mut found),
+            // `[--token, ...]`.
+            Some(Joint::Comma) if byte(self.bytes(), self.name.start) == b'-' => {
+                self.item(strength, at, &mut found);
+            }
             Some(Joint::Bracket) if !is_quoted => self.argument(strength, at, &mut found),
             Some(Joint::Brace) => self.value(strength, at, Style::Spaced, &mut found),
             Some(Joint::Tag) => self.tagged(strength, at, &mut found),

@@ -182,7 +182,13 @@ pub(super) static ABOUT: Words = Words::new(
      stream iterator iter tree span offset event fn func callback spec controller screen modal dialog link \
      command cmd args program stdin arn alias ring board word words press up down frame frames bindings pair \
      group agreement exchange changed is for from aware based attempts min max through rotated revoked \
-     created updated mount mounts engine env_name fingerprint thumbprint vault namespace selector bytes bits",
+     created updated address addresses addr contract mount mounts engine env_name fingerprint thumbprint vault namespace selector bytes bits",
+);
+
+/// What stands beside a secret in its object: whose it is, where it is from, what it was checked against.
+pub(super) static ABOUT_OWNERS: Words = Words::new(
+    "user username login email host server database db tenant project region commit sha sha1 sha256 checksum uuid nonce \
+     request trace session checkpoint color colors",
 );
 
 /// Names of the member that holds what another member names.

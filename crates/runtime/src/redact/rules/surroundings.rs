@@ -14,8 +14,19 @@ macro_rules! command {
     };
 }
 
+/// A command that begins a list of words, and what may stand before its option.
+macro_rules! listed {
+    ($names:literal) => {
+        concat!(
+            r"(?:(?-u:\b)|\\[nrt])(?:",
+            $names,
+            r#")\\*["']?\s*,[^;|&]{0,200}?[\s"',\[]"#
+        )
+    };
+}
+
 /// All rules, in the order they are applied.
-pub(super) static RULES: [Rule; 13] = [
+pub(super) static RULES: [Rule; 15] = [
     // With signs of an address in it, too, as people forget to escape them; behind a port comes no password.
     Rule::new(
         "url-password",
@@ -47,6 +58,10 @@ pub(super) static RULES: [Rule; 13] = [
             "curl ",
             "wget ",
             "http -a",
+            "https -a",
+            "xh -a",
+            "--auth ",
+            "--auth=",
             "lftp ",
             "smbclient ",
             "mysql",
@@ -111,6 +126,48 @@ pub(super) static RULES: [Rule; 13] = [
             r"|(?:(?-u:\b)|\\[nrt])xfreerdp[^\n]{0,200}?/p:([^\s\\]{4,})",
         ),
         is_password,
+    ),
+    // The same as lists of words: `["curl", "-u", "bob:..."]`, `[mysql, -p...]`.
+    Rule::new(
+        "listed-password",
+        &[
+            "curl\"",
+            "curl'",
+            "curl\\",
+            "curl,",
+            "wget\"",
+            "wget'",
+            "wget,",
+            "http\"",
+            "http'",
+            "https\"",
+            "xh\"",
+            "xh'",
+            "mysql",
+            "mariadb",
+            "sshpass",
+            "mongo",
+            "cqlsh",
+            "redis-cli",
+        ],
+        concat!(
+            listed!("curl|wget|https?|xh"),
+            r#"-{1,2}(?:u|user|proxy-user|a|auth)\\*["']?\s*,\s*\\*["']?[^\s:"'@/%,]+:([^\s"'\\,\]]{4,})"#,
+            "|",
+            listed!("mysql[a-z]*|mariadb[a-z-]*"),
+            r#"-p([^\s"'\\,\]-][^\s"'\\,\]]{3,})"#,
+            "|",
+            listed!("sshpass|redis-cli|mongo[a-z]*|cqlsh"),
+            r#"-[pa]\\*["']?\s*,\s*\\*["']?([^\s"'\\,\]-][^\s"'\\,\]]{3,})"#,
+        ),
+        is_password,
+    ),
+    // As a program asks for it, with what was typed.
+    Rule::new(
+        "typed-password",
+        &["password for ", "passphrase for ", "passcode for "],
+        r#"(?i:pass(?:word|phrase|code) for \S{1,80}?\s*: ?)\\*["']?([^\s"'\\]{6,})"#,
+        is_typed,
     ),
     // Addresses of databases without a scheme.
     Rule::new(
@@ -267,4 +324,9 @@ fn is_credential(secret: &str) -> bool {
 fn is_password(secret: &str) -> bool {
     is_secret(secret, Strength::Password, Style::Quoted, 0)
         && secret.bytes().any(|b| b.is_ascii_alphabetic())
+}
+
+/// No word of the sentence that a person reads there.
+fn is_typed(secret: &str) -> bool {
+    is_secret(secret, Strength::Password, Style::Prose, 0)
 }

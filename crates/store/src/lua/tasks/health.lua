@@ -4,7 +4,7 @@
 --         letters that were forgotten lately), buried_at_ms (the last of them), owed (messages that wait for room in
 --         inboxes), queues_in_use, own_queues (in use, of the one
 --         who opened most), live_jobs, sizes (of what is
---         kept, by kind: kind, keys, bytes), and of each queue in their order: waiting,
+--         kept, by kind: kind, keys, bytes), usages (of bounds: what, used, of), and of each queue in their order: waiting,
 --         delayed, active, paused, limited_ms (for how long its rate limit holds it), max_active (0: any number), and
 --         `depths` by priority: priority, tasks, oldest_ms.
 local function in_last_minute(state)
@@ -61,6 +61,12 @@ for i = 1, #noted, 2 do
   sizes[#sizes + 1] = {kind = noted[i], keys = size[1], bytes = size[2]}
 end
 
+local usages, used = {}, redis.call('HGETALL', key('usages'))
+for i = 1, #used, 2 do
+  local usage = cmsgpack.unpack(used[i + 1])
+  usages[#usages + 1] = {what = used[i], used = usage[1], of = usage[2]}
+end
+
 local queues, buried = {}, redis.call('HMGET', key('buried'), 'letters', 'at')
 for i, name in ipairs(args.queues) do queues[i] = report(name) end
 return answer({completed = in_last_minute(COMPLETED), failed = in_last_minute(FAILED),
@@ -68,4 +74,4 @@ return answer({completed = in_last_minute(COMPLETED), failed = in_last_minute(FA
   outbox = redis.call('ZCARD', key('outbox')), queues = queues, buried = tonumber(buried[1] or 0),
   buried_at_ms = tonumber(buried[2] or 0), owed = redis.call('ZCARD', key('owed')),
   queues_in_use = queues_in_use(), own_queues = own_queues,
-  sizes = sizes, live_jobs = redis.call('ZCARD', key('live'))})
+  sizes = sizes, usages = usages, live_jobs = redis.call('ZCARD', key('live'))})

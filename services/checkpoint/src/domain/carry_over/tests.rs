@@ -185,8 +185,22 @@ fn decisions_keep_their_order_and_can_be_taken_back() {
             &["use SQLite: one file", "no threads", "use Redis"][..],
             0,
         ),
-        ("use sqlite", &["tabs", "no threads", "use Redis"], 0),
-        ("t", &["use SQLite: one file", "no threads", "use Redis"], 0),
+        (
+            "Use SQLite: One file.",
+            &["tabs", "no threads", "use Redis"],
+            0,
+        ),
+        ("use sqlite…", &["tabs", "no threads", "use Redis"], 0),
+        (
+            "use sqlite",
+            &["use SQLite: one file", "tabs", "no threads", "use Redis"],
+            1,
+        ),
+        (
+            "t",
+            &["use SQLite: one file", "tabs", "no threads", "use Redis"],
+            1,
+        ),
         (
             "spaces",
             &["use SQLite: one file", "tabs", "no threads", "use Redis"],
@@ -206,6 +220,25 @@ fn decisions_keep_their_order_and_can_be_taken_back() {
             1 - unknown,
             "{words}"
         );
+    }
+    let languages = decided(&["Use C#", "Use C++ for the kernel", "Use Cargo…"]);
+    let merged = carry_over(
+        languages.clone(),
+        1,
+        decided(&[]),
+        &retracting(&["use C", "Use"]),
+    );
+    assert_eq!(merged.state.decisions, languages.decisions);
+    assert_eq!(merged.report.unknown_decisions, ["use C", "Use"]);
+    assert_eq!(merged.report.similar_decisions, languages.decisions);
+    for ambiguous in ["Use C…", "…", ""] {
+        let merged = carry_over(
+            languages.clone(),
+            1,
+            decided(&[]),
+            &retracting(&[ambiguous]),
+        );
+        assert_eq!(merged.state.decisions, languages.decisions, "{ambiguous:?}");
     }
     let gone = carry_over(earlier, 1, decided(&[]), &retracting(&["tabs"])).state;
     let repeated = carry_over(gone.clone(), 2, decided(&[]), &retracting(&["tabs"]));

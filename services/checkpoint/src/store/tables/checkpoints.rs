@@ -1,15 +1,15 @@
-//! Checkpoint rows: appended in order, read only if their hashes hold.
+//! Checkpoint rows, read only if their hashes hold.
 
 use prost::Message;
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState, CheckpointTrigger, Session};
+use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState};
 use shim_runtime::ids::CheckpointId;
 
 use super::super::codec::{PackedState, decode_state};
 use super::column;
-use super::sessions::{self, StoredSession};
+use super::gaps;
+use super::sessions::StoredSession;
 use crate::domain::hash_chain::{self, Hash};
-use crate::domain::session_tasks::{self, TaskChange, TaskMatch};
 use crate::error::Error;
 use crate::metrics;
 use shim_sqlite::{UnixMicros, to_unix_micros};
@@ -24,24 +24,6 @@ pub(crate) struct CheckpointRow {
     state: Option<Vec<u8>>,
     state_hash: Vec<u8>,
     hash: Vec<u8>,
-}
-
-/// The task that a checkpoint is saved for.
-#[derive(Debug, Clone)]
-pub(crate) struct TaskOfSave {
-    pub(crate) found: TaskMatch,
-    /// The keys of other tasks that are over.
-    pub(crate) closed: Vec<String>,
-}
-
-impl TaskOfSave {
-    /// The task that the state names.
-    pub(crate) fn by_name() -> Self {
-        Self {
-            found: TaskMatch::ByName,
-            closed: Vec::new(),
-        }
-    }
 }
 
 const COLUMNS: &str = "row_id, session, number, thinned_at, header, state, state_hash, hash";
@@ -145,79 +127,6 @@ impl CheckpointRow {
     }
 }
 
-/// Appends a checkpoint, moves its session's head and puts its task first. The session becomes active: its owner lives.
-pub(crate) fn append(
-    db: &Connection,
-    stored: &mut StoredSession,
-    trigger: CheckpointTrigger,
-    state: &PackedState,
-    task: &TaskOfSave,
-    now: UnixMicros,
-) -> Result<(Checkpoint, TaskChange), Error> {
-    let number = stored.session.head_number + 1;
-    let previous = previous_hash(db, stored.row_id, number)?;
-    let mut checkpoint = Checkpoint {
-        number,
-        created_at: Some(now.into()),
-        trigger: trigger.into(),
-        previous_hash: previous.as_ref().map(hash_chain::hex).unwrap_or_default(),
-        ..new_header(&stored.session, state)
-    };
-    let header = hash_chain::header_bytes(&checkpoint);
-    let hash = hash_chain::checkpoint_hash(&header, &state.hash);
-    let (bytes, hashes) = (Some(state.bytes.as_slice()), (&state.hash, &hash));
-    insert(db, stored.row_id, &checkpoint, &header, bytes, hashes)?;
-    checkpoint.hash = hash_chain::hex(&hash);
-    let change = session_tasks::advance(
-        &mut stored.session,
-        &task.found,
-        &state.task_name(),
-        &task.closed,
-        &checkpoint,
-        state.counts.open_steps,
-    );
-    move_head(&mut stored.session, &checkpoint, state.counts.open_steps);
-    sessions::update(db, stored, now)?;
-    let stored_bytes = state.bytes.len();
-    metrics::after_commit(move || metrics::record_save(trigger, stored_bytes));
-    Ok((checkpoint, change))
-}
-
-/// What a new checkpoint's header says of its session and its state.
-fn new_header(session: &Session, state: &PackedState) -> Checkpoint {
-    Checkpoint {
-        id: CheckpointId::new().into(),
-        session_id: session.id.clone(),
-        epoch: session.epoch,
-        current_task: state.current_task.clone(),
-        progress: state.progress,
-        summary: state.summary.clone(),
-        state_bytes: state.state_bytes,
-        stored_bytes: state.bytes.len() as u64,
-        ..Checkpoint::default()
-    }
-}
-
-fn move_head(session: &mut Session, head: &Checkpoint, open_steps: u32) {
-    sessions::reactivate(session);
-    session.dismissed_at = None;
-    session.head_number = head.number;
-    session.head_checkpoint_id.clone_from(&head.id);
-    session.last_checkpoint_at = head.created_at;
-    session.current_task.clone_from(&head.current_task);
-    session.progress = head.progress;
-    session.open_steps = open_steps;
-}
-
-/// The predecessor's stored hash. A predecessor that cannot be read breaks the chain visibly: no hash.
-fn previous_hash(db: &Connection, session: i64, number: u64) -> Result<Option<Hash>, Error> {
-    let hash: Option<Vec<u8>> = db
-        .prepare_cached("SELECT hash FROM checkpoints WHERE session = ?1 AND number = ?2")?
-        .query_row(params![session, to_column(number) - 1], |row| row.get(0))
-        .optional()?;
-    Ok(hash.and_then(|hash| Hash::try_from(hash.as_slice()).ok()))
-}
-
 /// Writes a row as it is; the caller computed its hashes.
 pub(crate) fn insert(
     db: &Connection,
@@ -299,10 +208,25 @@ pub(crate) fn by_number(
     .and_then(|row| row.header_of(&stored.session.id).map(|_| row))
 }
 
+/// The row with this number of a session, without its content; verified or not.
+pub(crate) fn header_row(
+    db: &Connection,
+    session: i64,
+    number: u64,
+) -> Result<Option<CheckpointRow>, Error> {
+    let row = db
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS_WITHOUT_STATE} FROM checkpoints WHERE session = ?1 AND number = ?2"
+        ))?
+        .query_row(params![session, to_column(number)], CheckpointRow::from_row)
+        .optional()?;
+    Ok(row)
+}
+
 /// A checkpoint with its content, and the numbers of newer ones that are damaged.
 pub(crate) type IntactCheckpoint = (Checkpoint, CheckpointState, Vec<u64>);
 
-/// The newest checkpoint that can be read whole.
+/// The newest checkpoint that can be read whole, with the numbers of newer ones that cannot, or that are not there.
 pub(crate) fn newest_intact(
     db: &Connection,
     stored: &StoredSession,
@@ -316,6 +240,8 @@ pub(crate) fn newest_intact(
         let row = CheckpointRow::from_row(row)?;
         match row.decode() {
             Ok((checkpoint, state)) if checkpoint.session_id == stored.session.id => {
+                damaged.extend(gaps::above(db, stored, checkpoint.number)?);
+                damaged.sort_unstable_by(|a, b| b.cmp(a));
                 return Ok((checkpoint, state, damaged));
             }
             _ => damaged.push(row.number),

@@ -1,5 +1,7 @@
 //! Numbers of checkpoints that should be there and are not: what a damaged database or an older backup left out.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Connection;
 
 use super::checkpoints::to_column;
@@ -8,6 +10,8 @@ use crate::error::Error;
 
 /// So many are named; the rest is counted.
 const MAX_NAMED: usize = 20;
+/// So many above a checkpoint are told.
+const MAX_ABOVE: usize = 1_000;
 /// Sessions looked at in one query.
 const BATCH: u32 = 500;
 
@@ -61,6 +65,30 @@ fn lowest(db: &Connection, session: i64, last: u64) -> Result<Vec<u64>, Error> {
         next = present + 1;
     }
     Ok(missing)
+}
+
+/// The numbers between a checkpoint and the session's newest that have no row, the newest first; a damaged database leaves
+/// few.
+pub(crate) fn above(
+    db: &Connection,
+    stored: &StoredSession,
+    number: u64,
+) -> Result<Vec<u64>, Error> {
+    let head = stored.session.head_number;
+    let mut statement = db.prepare_cached(
+        "SELECT number FROM checkpoints WHERE session = ?1 AND number > ?2 ORDER BY number",
+    )?;
+    let rows = statement.query_map((stored.row_id, to_column(number)), |row| {
+        row.get::<_, i64>(0)
+    })?;
+    let present: BTreeSet<u64> = rows
+        .map(|row| row.map(i64::unsigned_abs))
+        .collect::<Result<_, _>>()?;
+    let newer = (number.saturating_add(1)..=head).rev();
+    Ok(newer
+        .filter(|newer| !present.contains(newer))
+        .take(MAX_ABOVE)
+        .collect())
 }
 
 /// What is missing of each session of the database.

@@ -1,10 +1,13 @@
 //! The rows of each table, and functions over one connection. The caller owns the transaction.
 
+pub(super) mod appending;
 pub(super) mod checkpoints;
 pub(super) mod column;
 pub(super) mod gaps;
+pub(super) mod memory;
 pub(super) mod projects;
 pub(super) mod pruning;
+pub(super) mod rank_facts;
 pub(super) mod restores;
 pub(super) mod seals;
 pub(super) mod search;
@@ -12,3 +15,4 @@ pub(crate) mod sessions;
 pub(super) mod signals;
 pub(super) mod tally;
 pub(super) mod task_checkpoints;
+pub(super) mod task_texts;

@@ -5,9 +5,9 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, params_from_it
 use shim_proto::checkpoint::v1::{Interruption, Session, SessionStatus};
 use shim_runtime::ids::{Epoch, SessionId};
 
-use super::column;
 use super::projects::ProjectNames;
 use super::seals::{self, Before};
+use super::{column, rank_facts, task_texts};
 use crate::domain::hash_chain;
 use crate::domain::recovery::is_recoverable;
 use crate::error::Error;
@@ -35,6 +35,24 @@ impl Owner {
 pub(crate) struct StoredSession {
     pub(crate) row_id: i64,
     pub(crate) session: Session,
+    /// What its columns that indexes are made of hold.
+    indexed: Indexed,
+}
+
+/// The columns of indexes that a change may move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Indexed {
+    status: i32,
+    is_recoverable: bool,
+}
+
+impl Indexed {
+    fn of(session: &Session) -> Self {
+        Self {
+            status: session.status,
+            is_recoverable: is_recoverable(session),
+        }
+    }
 }
 
 const COLUMNS: &str = "row_id, record, hash";
@@ -47,7 +65,11 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Result<StoredSession, i64>> {
         return Ok(Err(row_id));
     }
     Ok(Session::decode(record)
-        .map(|session| StoredSession { row_id, session })
+        .map(|session| StoredSession {
+            row_id,
+            indexed: Indexed::of(&session),
+            session,
+        })
         .map_err(|_| row_id))
 }
 
@@ -62,6 +84,17 @@ fn verified(found: Result<StoredSession, i64>) -> Result<StoredSession, Error> {
 
 /// The session with this id.
 pub(crate) fn find(db: &Connection, id: SessionId) -> Result<StoredSession, Error> {
+    whole(db, find_short(db, id)?)
+}
+
+/// The session with what its record left to the headers of its checkpoints.
+fn whole(db: &Connection, mut stored: StoredSession) -> Result<StoredSession, Error> {
+    task_texts::fill(db, &mut stored)?;
+    Ok(stored)
+}
+
+/// The session with this id, its tasks as its record keeps them.
+fn find_short(db: &Connection, id: SessionId) -> Result<StoredSession, Error> {
     let sql = select("WHERE id = ?1");
     let found = db
         .prepare_cached(&sql)?
@@ -72,6 +105,11 @@ pub(crate) fn find(db: &Connection, id: SessionId) -> Result<StoredSession, Erro
 
 /// The session in this row.
 pub(crate) fn by_row(db: &Connection, row_id: i64) -> Result<StoredSession, Error> {
+    whole(db, by_row_short(db, row_id)?)
+}
+
+/// The session in this row, its tasks as its record keeps them.
+pub(super) fn by_row_short(db: &Connection, row_id: i64) -> Result<StoredSession, Error> {
     let sql = select("WHERE row_id = ?1");
     let found = db
         .prepare_cached(&sql)?
@@ -87,10 +125,10 @@ fn select(filter: &str) -> String {
     format!("SELECT {COLUMNS} FROM sessions {filter}")
 }
 
-/// The session, if it was not ended and is this owner's.
+/// The session, if it was not ended and is this owner's; its tasks as its record keeps them.
 pub(crate) fn require_owner(db: &Connection, owner: Owner) -> Result<StoredSession, Error> {
     let id = owner.session;
-    let stored = find(db, id)?;
+    let stored = find_short(db, id)?;
     if stored.session.epoch != owner.epoch.0 {
         return Err(Error::StaleOwner {
             session: id.to_string(),
@@ -104,13 +142,8 @@ pub(crate) fn require_owner(db: &Connection, owner: Owner) -> Result<StoredSessi
     Ok(stored)
 }
 
-fn columns(session: &Session) -> Result<(SessionId, i64, Vec<u8>), Error> {
-    let id = session
-        .id
-        .parse()
-        .map_err(|_| Error::SessionNotFound(session.id.clone()))?;
-    let updated_at = to_unix_micros(session.updated_at.as_ref()).map_or(0, |m| m.0);
-    Ok((id, updated_at, record(session)))
+fn updated_at(session: &Session) -> i64 {
+    to_unix_micros(session.updated_at.as_ref()).map_or(0, |m| m.0)
 }
 
 /// `attached` is set when an answer is made and never stored.
@@ -127,7 +160,11 @@ fn record(session: &Session) -> Vec<u8> {
 
 /// Adds a session, in a row whose number no session had before.
 pub(crate) fn insert(db: &Connection, session: Session) -> Result<StoredSession, Error> {
-    let (id, updated_at, record) = columns(&session)?;
+    let id: SessionId = session
+        .id
+        .parse()
+        .map_err(|_| Error::SessionNotFound(session.id.clone()))?;
+    let record = record(&session);
     db.prepare_cached(
         "INSERT INTO sessions (row_id, id, project, status, recoverable, updated_at, record, hash)
          VALUES (1 + max((SELECT coalesce(max(row_id), 0) FROM sessions), (SELECT highest FROM deleted_rows)),
@@ -138,13 +175,17 @@ pub(crate) fn insert(db: &Connection, session: Session) -> Result<StoredSession,
         session.project,
         session.status,
         is_recoverable(&session),
-        updated_at,
+        updated_at(&session),
         record,
         hash_chain::hash(&record)
     ])?;
     let row_id = db.last_insert_rowid();
     seals::renew(db, row_id, &Before::New)?;
-    Ok(StoredSession { row_id, session })
+    Ok(StoredSession {
+        row_id,
+        indexed: Indexed::of(&session),
+        session,
+    })
 }
 
 /// Writes a changed session back; `now` becomes its time of change.
@@ -154,23 +195,34 @@ pub(crate) fn update(
     now: UnixMicros,
 ) -> Result<(), Error> {
     stored.session.updated_at = Some(now.into());
-    let session = &stored.session;
-    let (_, updated_at, record) = columns(session)?;
+    let record = task_texts::shortened(db, stored, record)?;
     let before = seals::before(db, stored.row_id)?;
-    db.prepare_cached(
-        "UPDATE sessions SET project = ?2, status = ?3, recoverable = ?4, updated_at = ?5, record = ?6, hash = ?7
-         WHERE row_id = ?1",
-    )?
-    .execute(params![
-        stored.row_id,
-        session.project,
-        session.status,
-        is_recoverable(session),
-        updated_at,
-        record,
-        hash_chain::hash(&record)
-    ])?;
-    seals::renew(db, stored.row_id, &before)
+    let (hash, indexed) = (hash_chain::hash(&record), Indexed::of(&stored.session));
+    let (row_id, session) = (stored.row_id, &stored.session);
+    let updated_at = updated_at(session);
+    // SQLite makes the entry of an index anew for each column that a statement names, changed or not.
+    if indexed == stored.indexed {
+        db.prepare_cached(
+            "UPDATE sessions SET updated_at = ?2, record = ?3, hash = ?4 WHERE row_id = ?1",
+        )?
+        .execute(params![row_id, updated_at, record, hash])?;
+    } else {
+        db.prepare_cached(
+            "UPDATE sessions SET status = ?2, recoverable = ?3, updated_at = ?4, record = ?5, hash = ?6
+             WHERE row_id = ?1",
+        )?
+        .execute(params![
+            row_id,
+            indexed.status,
+            indexed.is_recoverable,
+            updated_at,
+            record,
+            hash
+        ])?;
+        stored.indexed = indexed;
+    }
+    rank_facts::forget_after_commit(row_id);
+    seals::renew(db, row_id, &before)
 }
 
 /// Marks the session as owned by a live client. Answers with what had interrupted it.
@@ -209,7 +261,7 @@ pub(crate) fn count_by_status(db: &Connection) -> Result<Vec<(SessionStatus, u32
 
 /// Sessions that had an owner when the service last ran.
 pub(crate) fn active(db: &Connection) -> Result<Vec<StoredSession>, Error> {
-    collect(db, "WHERE status = 1", []).map(|(sessions, _)| sessions)
+    collect_short(db, "WHERE status = 1", []).map(|(sessions, _)| sessions)
 }
 
 /// Which sessions to list.
@@ -270,26 +322,22 @@ pub(crate) fn intact_after_row(
     let sql = select("WHERE row_id > ?1 ORDER BY row_id LIMIT ?2");
     let mut statement = db.prepare_cached(&sql)?;
     let rows = statement.query_map(params![after, limit], decode)?;
-    rows.map(|row| verified(row?)).collect()
-}
-
-/// Up to `limit` sessions of the recovery list, the most recent first; of one project, or of all others.
-pub(crate) fn recoverable(
-    db: &Connection,
-    project: &ProjectNames,
-    same: bool,
-    limit: u32,
-) -> Result<Vec<StoredSession>, Error> {
-    let of_project = project.condition("project", 2);
-    let not = if same { "" } else { "NOT" };
-    let rule =
-        format!("WHERE recoverable = 1 AND {not} ({of_project}) ORDER BY updated_at DESC LIMIT ?1");
-    let limit: [&dyn ToSql; 1] = [&limit];
-    let parameters = params_from_iter(limit.into_iter().chain(project.parameters()));
-    collect(db, &rule, parameters).map(|(sessions, _)| sessions)
+    rows.map(|row| whole(db, verified(row?)?)).collect()
 }
 
 fn collect(
+    db: &Connection,
+    rule: &str,
+    params: impl rusqlite::Params,
+) -> Result<(Vec<StoredSession>, u32), Error> {
+    let (mut sessions, damaged) = collect_short(db, rule, params)?;
+    for stored in &mut sessions {
+        task_texts::fill(db, stored)?;
+    }
+    Ok((sessions, damaged))
+}
+
+fn collect_short(
     db: &Connection,
     rule: &str,
     params: impl rusqlite::Params,

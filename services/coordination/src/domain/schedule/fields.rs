@@ -203,13 +203,13 @@ impl Field {
             let step = self.step(typed)?;
             let (first, last) = match range {
                 "*" => (self.bounds().0, self.bounds().0 + self.size() - 1),
-                _ => self.stepped_range(range, typed)?,
+                _ => self.stepped_range(range, typed, step)?,
             };
             values.add((first..=last).step_by(step), self);
         } else if self.special(item, values)? {
             // Added already.
         } else if let Some((first, last)) = item.split_once('-') {
-            let (first, last) = self.range(first, last, "")?;
+            let (first, last) = self.range(first, last, None)?;
             values.add(first..=last, self);
         } else {
             let number = self.number(item)?;
@@ -218,20 +218,26 @@ impl Field {
         Ok(())
     }
 
-    /// The range before a step.
-    fn stepped_range(self, range: &str, step: &str) -> Result<(u32, u32), String> {
+    /// The range before a step. A step that leaves its range at once is a slip: what else comes is what nobody wrote.
+    fn stepped_range(self, range: &str, typed: &str, step: usize) -> Result<(u32, u32), String> {
         let Some((first, last)) = range.split_once('-') else {
             let from = if range.is_empty() {
-                format!("*/{step}")
+                format!("*/{typed}")
             } else {
-                let first = self.number(range)?;
-                format!("{first}-{}/{step}", self.bounds().1)
+                stepped(self.number(range)?, self.bounds().1, Some(step))
             };
             return Err(format!(
                 "a step follows * or a range: write {from} if you mean that"
             ));
         };
-        self.range(first, last, &format!("/{step}"))
+        let (from, to) = self.range(first, last, Some(step))?;
+        if is_beyond(from, to, step) {
+            return Err(format!(
+                "a step of {step} is longer than the range {first}-{last}, of which only the first would ever come: \
+                 write {from} if you mean that"
+            ));
+        }
+        Ok((from, to))
     }
 
     fn step(self, text: &str) -> Result<usize, String> {
@@ -247,7 +253,7 @@ impl Field {
     }
 
     /// A range; `step` is what follows it.
-    fn range(self, first: &str, last: &str, step: &str) -> Result<(u32, u32), String> {
+    fn range(self, first: &str, last: &str, step: Option<usize>) -> Result<(u32, u32), String> {
         let (from, to) = (self.number(first)?, self.number(last)?);
         // Sunday ends a week as well as it begins one.
         let from = if self == Self::Weekday && from == 7 && to < 7 {
@@ -263,8 +269,9 @@ impl Field {
         if from > to {
             let (lowest, highest) = self.bounds();
             let highest = highest.min(lowest + self.size() - 1);
+            let (end, begin) = (stepped(from, highest, step), stepped(lowest, to, step));
             return Err(format!(
-                "the range {first}-{last} runs backwards: write {from}-{highest}{step},{lowest}-{to}{step} if you mean that"
+                "the range {first}-{last} runs backwards: write {end},{begin} if you mean that"
             ));
         }
         Ok((from, to))
@@ -352,6 +359,20 @@ impl Values {
             Field::Weekday => number % 7,
             _ => number,
         }));
+    }
+}
+
+/// Whether a step leads out of a range from its first number.
+fn is_beyond(from: u32, to: u32, step: usize) -> bool {
+    (from..=to).count() < step
+}
+
+/// A range with its step; its first number alone where that is all that comes.
+fn stepped(from: u32, to: u32, step: Option<usize>) -> String {
+    match step {
+        Some(step) if is_beyond(from, to, step) => from.to_string(),
+        Some(step) => format!("{from}-{to}/{step}"),
+        None => format!("{from}-{to}"),
     }
 }
 

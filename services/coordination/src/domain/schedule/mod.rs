@@ -43,6 +43,9 @@ impl Schedule {
     /// As [`Self::parse`].
     pub(crate) fn stored(text: &str) -> Result<Self, String> {
         Self::parse(text).or_else(|wrong| {
+            if has_empty_field(text) {
+                return Err(wrong);
+            }
             let cron = library(text).map_err(|_| wrong)?;
             Ok(Self {
                 cron,
@@ -75,6 +78,12 @@ impl Schedule {
     pub(crate) fn note(&self) -> Option<&'static str> {
         self.gives_both_days.then_some(BOTH_DAYS)
     }
+}
+
+/// Whether a field is all commas. The library takes it for one that allows nothing, and looks for its run in thousands of years.
+fn has_empty_field(text: &str) -> bool {
+    text.split_whitespace()
+        .any(|field| field.bytes().all(|byte| byte == b','))
 }
 
 /// A schedule as the library reads it.

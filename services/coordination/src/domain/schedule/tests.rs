@@ -204,7 +204,21 @@ fn a_wrong_item_is_refused_by_its_field() {
         ("/ * * * *", "minute", "is no number"),
         ("60/5 * * * *", "minute", "60 is not within 0 to 59"),
         ("L/2 * * * *", "minute", "\"L\" is none of"),
-        ("0 22-2/3 * * *", "hour", "write 22-23/3,0-2/3"),
+        ("0 22-2/3 * * *", "hour", "write 22,0-2/3"),
+        ("0 20-2/3 * * *", "hour", "write 20-23/3,0-2/3"),
+        (
+            "1-5/10 * * * *",
+            "minute",
+            "only the first would ever come: write 1 ",
+        ),
+        ("0 9-17/12 * * *", "hour", "longer than the range 9-17"),
+        (
+            "0 0 * * MON-FRI/6",
+            "day of the week",
+            "longer than the range MON-FRI",
+        ),
+        ("0 0 5-5/2 * *", "day of the month", "write 5 "),
+        ("50/30 * * * *", "minute", "write 50 "),
         ("0 0 * * SUN/2", "day of the week", "write 0-7/2"),
         ("0 0 L-3 * *", "day of the month", "\"L\""),
         ("0 0 W * *", "day of the month", "a number is missing"),
@@ -265,6 +279,9 @@ fn what_an_older_version_took_goes_on() {
         2
     );
     assert!(Schedule::stored("nonsense").is_err());
+    for never in [", * 1, * 4", "0 ,, * * *", "0 0 , 1 *"] {
+        assert!(Schedule::stored(never).is_err(), "{never}");
+    }
 }
 
 /// A field of numbers, steps and ranges, and the numbers it allows.
@@ -278,6 +295,7 @@ fn a_field(lowest: u32, highest: u32) -> impl Strategy<Value = (String, Vec<u32>
         }),
         (number(), number(), 1..=(highest - lowest + 1)).prop_map(|(a, b, step)| {
             let (from, to) = (a.min(b), a.max(b));
+            let step = step.min(to - from + 1);
             let numbers = (from..=to).step_by(step as usize).collect();
             (format!("{from}-{to}/{step}"), numbers)
         }),

@@ -1,6 +1,7 @@
 //! Limits, denied permissions, and what is known of the cost.
 
 use serde_json::json;
+use shim_work::Hindrance;
 
 use super::*;
 
@@ -210,6 +211,74 @@ fn a_network_that_is_away_makes_the_worker_unfit() {
         ..ending(ProgramEnd::Exited(1))
     };
     failed(read_all(&[SAID.as_bytes().to_vec()], &others).0);
+}
+
+/// What passes by itself costs the task nothing, however long; a limit, a key and a missing program do not pass.
+#[test]
+fn what_passes_by_itself_is_told_from_what_lasts() {
+    let result = |fields: Value| {
+        let mut line = json!({"type": "result", "subtype": "success", "is_error": true});
+        for (name, value) in fields.as_object().unwrap() {
+            line[name] = value.clone();
+        }
+        vec![line.to_string()]
+    };
+    let retry = |status: Value| {
+        let line = json!({"type": "system", "subtype": "api_retry", "attempt": 1, "error_status": status, "error": "unknown"});
+        vec![line.to_string()]
+    };
+    let said = |text: &str| result(json!({"result": text}));
+    for (lines, expected) in [
+        (said("429 Too Many Requests"), Hindrance::Throttled),
+        (said("Error: 429 Too Many Requests"), Hindrance::Throttled),
+        (said("HTTP 429: Too Many Requests"), Hindrance::Throttled),
+        (said("529 Overloaded"), Hindrance::Throttled),
+        (
+            result(json!({"api_error_status": 429})),
+            Hindrance::Throttled,
+        ),
+        (
+            result(json!({"api_error_status": 429, "result": "You've hit your limit"})),
+            Hindrance::Lasting,
+        ),
+        (result(json!({"api_error_status": 500})), Hindrance::Lasting),
+        (result(json!({"api_error_status": 401})), Hindrance::Lasting),
+        (
+            said("Invalid API key · Please run /login"),
+            Hindrance::Lasting,
+        ),
+        (
+            said("5-hour limit reached ∙ resets 3pm"),
+            Hindrance::Lasting,
+        ),
+        (said("API Error: Connection error."), Hindrance::Unreached),
+        (
+            result(json!({"terminal_reason": "api_error"})),
+            Hindrance::Unreached,
+        ),
+        (retry(Value::Null), Hindrance::Unreached),
+        (retry(json!(529)), Hindrance::Throttled),
+        (retry(json!(500)), Hindrance::Lasting),
+        (
+            vec!["Error: getaddrinfo ENOTFOUND api.anthropic.com".to_owned()],
+            Hindrance::Unreached,
+        ),
+        (
+            vec!["sh: 1: claude: not found".to_owned()],
+            Hindrance::Lasting,
+        ),
+    ] {
+        let shown: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let code = if lines[0].contains("not found") {
+            127
+        } else {
+            1
+        };
+        match read_as(&shown, ProgramEnd::Exited(code)) {
+            Verdict::Unfit(unfit) => assert_eq!(unfit.hindrance, expected, "{lines:?}"),
+            other => panic!("{lines:?}: {other:?}"),
+        }
+    }
 }
 
 #[test]

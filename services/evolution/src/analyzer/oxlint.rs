@@ -1,0 +1,114 @@
+//! The fast linter: oxlint over the very files of the analysis, by our configuration alone.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use shim_exec::Groups;
+use tokio_util::sync::CancellationToken;
+
+use super::programs::{Program, ProgramError};
+use crate::domain::analysis::oxlint::{self, OxlintAnswer};
+
+/// Rules that find what is wrong, not what is unusual. A configuration of the project would execute code, and would hide files.
+pub(super) const CONFIG: &str = r#"{"categories": {"correctness": "warn"}, "plugins": ["eslint", "typescript", "unicorn", "oxc"]}"#;
+const LIMIT: Duration = Duration::from_secs(120);
+/// Bytes of names in one command, far below what systems take.
+const MAX_ARGUMENT_BYTES: usize = 512 << 10;
+
+/// Oxlint, as it is installed.
+pub(super) struct Oxlint {
+    /// Node, which loads it.
+    pub(super) node: PathBuf,
+    /// Its start file.
+    pub(super) script: PathBuf,
+    /// Our configuration.
+    pub(super) config: PathBuf,
+    /// Name and version.
+    pub(super) tool: String,
+}
+
+impl Oxlint {
+    /// Lints the files, each with its text.
+    ///
+    /// # Errors
+    /// If it does not run, or writes something else than its JSON.
+    pub(super) async fn lint(
+        &self,
+        root: &Path,
+        texts: &BTreeMap<&str, &str>,
+        groups: &Arc<Groups>,
+        cancel: &CancellationToken,
+    ) -> Result<OxlintAnswer, ProgramError> {
+        let mut answer = OxlintAnswer::default();
+        for names in commands(texts.keys().copied()) {
+            let mut args = vec![
+                self.script.display().to_string(),
+                "--format=json".to_owned(),
+            ];
+            args.push(format!("--config={}", self.config.display()));
+            args.extend(["--disable-nested-config", "--no-ignore"].map(str::to_owned));
+            args.extend(names);
+            let program = Program {
+                file: self.node.clone(),
+                args,
+                folder: root.to_path_buf(),
+                env: Vec::new(),
+                limit: LIMIT,
+            };
+            let finished = program.run(groups, cancel).await?;
+            // It exits with 1 for findings as well as for failures: its JSON tells them apart.
+            let read = oxlint::read(&finished.stdout, &self.tool, texts);
+            let read = read.map_err(|why| {
+                let said = [
+                    finished.stderr.as_str(),
+                    &String::from_utf8_lossy(&finished.stdout),
+                ]
+                .concat();
+                let said = said.lines().next().unwrap_or_default().to_owned();
+                ProgramError::Start(
+                    "oxlint".to_owned(),
+                    std::io::Error::other(format!("{said} ({why})")),
+                )
+            })?;
+            answer.findings.extend(read.findings);
+            answer.unparsed.extend(read.unparsed);
+        }
+        Ok(answer)
+    }
+}
+
+/// The names in as few commands as fit. A leading `./` keeps a name from being an option.
+fn commands<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Vec<String>> {
+    let (mut commands, mut bytes) = (Vec::new(), MAX_ARGUMENT_BYTES);
+    for name in names {
+        let name = format!("./{name}");
+        bytes += name.len() + 9;
+        if bytes > MAX_ARGUMENT_BYTES {
+            commands.push(Vec::new());
+            bytes = name.len() + 9;
+        }
+        if let Some(last) = commands.last_mut() {
+            last.push(name);
+        }
+    }
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_in_one_command() {
+        assert!(commands(std::iter::empty()).is_empty());
+        let names: Vec<String> = (0..20_000)
+            .map(|at| format!("{}{at}.js", "x".repeat(60)))
+            .collect();
+        let commands = commands(names.iter().map(String::as_str));
+        assert!(commands.len() > 1);
+        assert_eq!(commands.iter().map(Vec::len).sum::<usize>(), names.len());
+        assert!(commands.iter().flatten().all(|name| name.starts_with("./")));
+    }
+}

@@ -1,0 +1,223 @@
+//! A report from what is known so far.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use prost_types::Duration;
+use shim_proto::evolution::v1::{
+    AnalysisReport, DebtMarker, Duplicate, Figures, Finding, ImportCycle, Location, Project,
+    Severity, ToolRun, UnreadFile,
+};
+
+use crate::domain::analysis::coverage::CoverageFacts;
+use crate::domain::analysis::cycles::{self, Imports};
+use crate::domain::analysis::duplicates::{self, Source};
+use crate::domain::analysis::facts::FileFacts;
+use crate::domain::analysis::history::History;
+use crate::domain::analysis::opportunities::{Picture, opportunities};
+use crate::domain::analysis::places::by_place;
+use crate::domain::analysis::split::sort_figures;
+use crate::domain::analysis::{hotspots, summary};
+
+/// The most duplicates and markers in a report, whatever its limit.
+const MAX_LISTED: usize = 500;
+
+/// A file with its facts.
+pub(super) struct Fact {
+    pub(super) path: String,
+    pub(super) is_chosen: bool,
+    pub(super) facts: Arc<FileFacts>,
+}
+
+/// What the code itself tells; it stays the same in the first picture and in the report.
+#[derive(Default)]
+pub(super) struct CodeFacts {
+    pub(super) files: Vec<Fact>,
+    pub(super) cycles: Vec<ImportCycle>,
+    pub(super) duplicates: Vec<Duplicate>,
+    pub(super) coverage: Option<CoverageFacts>,
+    pub(super) history: Arc<History>,
+    pub(super) limit: usize,
+    pub(super) project: Project,
+}
+
+/// What the tools told until now.
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) findings: Vec<Finding>,
+    pub(super) unread: Vec<UnreadFile>,
+    pub(super) tools: Vec<ToolRun>,
+    pub(super) notes: Vec<String>,
+    pub(super) is_first_picture: bool,
+}
+
+/// A report with its findings, sorted.
+pub(super) fn report(
+    code: &CodeFacts,
+    mut told: Told,
+    analysis_id: &str,
+) -> (AnalysisReport, Vec<Finding>) {
+    told.findings.sort_by(by_place);
+    told.unread
+        .sort_by(|one, other| (&one.path, &one.tool).cmp(&(&other.path, &other.tool)));
+    told.unread.dedup();
+    let files = file_figures(code);
+    let mut functions = function_figures(code);
+    sort_figures(&mut functions);
+    let mut hotspots = hotspots::hotspots(&files, &code.history);
+    let mut duplicates = code.duplicates.clone();
+    let mut markers = markers(code);
+    let picture = Picture {
+        files: files.iter().collect(),
+        functions: functions.clone(),
+        old_forms: chosen(code)
+            .map(|fact| (fact.path.as_str(), &fact.facts.old_forms[..]))
+            .collect(),
+        markers: &markers,
+        hotspots: &hotspots,
+        findings: &told.findings,
+        cycles: &code.cycles,
+        duplicates: &duplicates,
+        coverage: code.coverage.as_ref(),
+    };
+    let mut opportunities = opportunities(&picture);
+    let lists = [duplicates.len(), markers.len()].map(|length| length > MAX_LISTED);
+    if lists[0] {
+        told.notes.push(format!(
+            "of {} duplicates the {MAX_LISTED} largest are listed",
+            duplicates.len()
+        ));
+    }
+    if lists[1] {
+        told.notes.push(format!(
+            "of {} markers of debt the first {MAX_LISTED} are listed",
+            markers.len()
+        ));
+    }
+    opportunities.truncate(code.limit);
+    hotspots.truncate(code.limit);
+    functions.truncate(code.limit);
+    duplicates.truncate(MAX_LISTED);
+    markers.truncate(MAX_LISTED);
+    let mut report = AnalysisReport {
+        analysis_id: analysis_id.to_owned(),
+        project: Some(code.project.clone()),
+        is_first_picture: told.is_first_picture,
+        opportunities,
+        hotspots,
+        figures: functions,
+        cycles: code.cycles.clone(),
+        duplicates,
+        debt_markers: markers,
+        coverage: code
+            .coverage
+            .as_ref()
+            .map(|coverage| coverage.total.clone()),
+        unread_files: told.unread,
+        tools: told.tools,
+        notes: told.notes,
+        ..AnalysisReport::default()
+    };
+    count(&mut report, &told.findings);
+    report.summary = summary::summary(&report);
+    (report, told.findings)
+}
+
+fn count(report: &mut AnalysisReport, findings: &[Finding]) {
+    for finding in findings {
+        match (finding.suppression.is_empty(), finding.severity()) {
+            (false, _) => report.suppressed += 1,
+            (true, Severity::Error) => report.errors += 1,
+            (true, Severity::Warning) => report.warnings += 1,
+            (true, _) => {}
+        }
+    }
+}
+
+fn chosen(code: &CodeFacts) -> impl Iterator<Item = &Fact> {
+    code.files.iter().filter(|fact| fact.is_chosen)
+}
+
+fn file_figures(code: &CodeFacts) -> Vec<Figures> {
+    let files = chosen(code).map(|fact| Figures {
+        path: fact.path.clone(),
+        ..fact.facts.file.clone()
+    });
+    files.collect()
+}
+
+fn function_figures(code: &CodeFacts) -> Vec<Figures> {
+    let functions = chosen(code).flat_map(|fact| {
+        let functions = fact.facts.functions.iter();
+        functions.map(|figures| Figures {
+            path: fact.path.clone(),
+            ..figures.clone()
+        })
+    });
+    functions.collect()
+}
+
+/// Circles that a chosen file is in.
+pub(super) fn chosen_cycles(files: &[Fact], graph: &Imports) -> Vec<ImportCycle> {
+    let chosen = chosen_paths(files);
+    let mut cycles = cycles::cycles(graph);
+    cycles.retain(|cycle| {
+        cycle
+            .paths
+            .iter()
+            .any(|path| chosen.contains(path.as_str()))
+    });
+    cycles
+}
+
+/// Duplicates that a chosen file is in.
+pub(super) fn chosen_duplicates(files: &[Fact]) -> Vec<Duplicate> {
+    let sources: Vec<Source<'_>> = files
+        .iter()
+        .map(|fact| Source {
+            path: &fact.path,
+            tokens: &fact.facts.tokens,
+        })
+        .collect();
+    let chosen = chosen_paths(files);
+    let mut duplicates = duplicates::duplicates(&sources);
+    duplicates.retain(|duplicate| {
+        duplicate
+            .locations
+            .iter()
+            .any(|place| chosen.contains(place.path.as_str()))
+    });
+    duplicates
+}
+
+fn chosen_paths(files: &[Fact]) -> BTreeSet<&str> {
+    let chosen = files.iter().filter(|fact| fact.is_chosen);
+    chosen.map(|fact| fact.path.as_str()).collect()
+}
+
+fn markers(code: &CodeFacts) -> Vec<DebtMarker> {
+    let of_file = |fact: &Fact| {
+        let markers = fact.facts.markers.iter().map(|marker| DebtMarker {
+            marker: marker.word.clone(),
+            text: marker.text.clone(),
+            location: Some(Location {
+                path: fact.path.clone(),
+                line: marker.line,
+                column: marker.column,
+                end_line: marker.line,
+                end_column: marker.end_column,
+            }),
+            since: None,
+        });
+        markers.collect::<Vec<_>>()
+    };
+    chosen(code).flat_map(of_file).collect()
+}
+
+/// A time span as the contract has it.
+pub(super) fn duration(span: std::time::Duration) -> Duration {
+    Duration {
+        seconds: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(span.subsec_nanos()).unwrap_or(0),
+    }
+}

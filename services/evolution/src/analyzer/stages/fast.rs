@@ -1,0 +1,265 @@
+//! The stages that need no ESLint.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use shim_proto::evolution::v1::{Project, ToolRun, UnreadFile};
+
+use super::code::{Code, facts_key};
+use super::{divided, tool_run};
+use crate::analyzer::cache::{Kept, KeptFile, Memory};
+use crate::analyzer::coverage;
+use crate::analyzer::git;
+use crate::analyzer::oxlint::{CONFIG, Oxlint};
+use crate::analyzer::programs::ProgramError;
+use crate::analyzer::report::CodeFacts;
+use crate::analyzer::run::{Keys, Run, blocking, file_key};
+use crate::analyzer::sources::{CHANGED, Source, Sources, texts};
+use crate::domain::analysis::history::History;
+use crate::domain::analysis::oxlint::OxlintAnswer;
+use crate::error::EvolutionError;
+use crate::tool_host::HostError;
+
+/// As the tools' lock file pins it.
+const TOOL: &str = "oxlint 1.94.0";
+
+/// What the fast tools told.
+#[derive(Default)]
+pub(in crate::analyzer) struct Fast {
+    pub(in crate::analyzer) lint: Vec<KeptFile>,
+    pub(in crate::analyzer) unread: Vec<UnreadFile>,
+    pub(in crate::analyzer) runs: Vec<ToolRun>,
+    pub(in crate::analyzer) notes: Vec<String>,
+}
+
+type Texts = Arc<BTreeMap<String, String>>;
+
+impl Run<'_> {
+    /// Facts, imports, duplicates, coverage, oxlint, history.
+    pub(in crate::analyzer) async fn quick(
+        &self,
+        project: Project,
+        sources: &Arc<Sources>,
+        keys: &Keys,
+        tools: &Path,
+        memory: &mut Memory,
+        known: &Kept,
+    ) -> Result<(Arc<CodeFacts>, Fast), EvolutionError> {
+        let chosen: Vec<&Source> = sources.chosen().collect();
+        let others = fast_key(tools);
+        let (held, asked) = divided(&chosen, &known.fast_lint, &others, &keys.world);
+        let texts = self.texts(sources, &asked, memory).await?;
+        let code = Code {
+            root: self.project.root().to_path_buf(),
+            sources: Arc::clone(sources),
+            texts: Arc::clone(&texts),
+            graph_key: keys.graph(sources),
+            facts: std::mem::take(&mut memory.facts),
+            resolved: std::mem::take(&mut memory.resolved),
+        };
+        let known_history = memory
+            .history
+            .clone()
+            .filter(|(key, _)| *key == keys.history);
+        let (root, paths) = (self.project.root().to_path_buf(), Arc::clone(sources));
+        let find = move || coverage::find(&root, paths.chosen().map(|file| file.path.clone()));
+        let (found, linted, history, coverage) = tokio::join!(
+            blocking(move || code.find()),
+            self.oxlint(&asked, &texts, tools),
+            self.history(known_history.map(|(_, history)| history)),
+            blocking(find),
+        );
+        let (found, (coverage, coverage_failures)) = (found?, coverage?);
+        let mut fast = Fast {
+            lint: held.into_iter().cloned().collect(),
+            unread: found.unread,
+            ..Fast::default()
+        };
+        fast.runs.push(found.run);
+        add_linted(&mut fast, linted?, &asked, &texts, &others);
+        let history = add_history(&mut fast, history?, self.project.git_refusal());
+        memory.facts = found.facts;
+        memory.resolved = found.resolved;
+        memory.history = Some((keys.history.clone(), Arc::clone(&history)));
+        fast.notes.extend(
+            coverage_failures
+                .into_iter()
+                .map(|(report, why)| format!("{report} cannot be read: {why}")),
+        );
+        let code = CodeFacts {
+            files: found.files,
+            cycles: found.cycles,
+            duplicates: found.duplicates,
+            coverage,
+            history,
+            limit: self.options.limit,
+            project,
+        };
+        Ok((Arc::new(code), fast))
+    }
+
+    /// The texts of files that oxlint is asked about, and of those whose facts are not known.
+    async fn texts(
+        &self,
+        sources: &Sources,
+        asked: &[&Source],
+        memory: &Memory,
+    ) -> Result<Texts, EvolutionError> {
+        let unknown = sources
+            .files
+            .iter()
+            .filter(|file| !memory.facts.contains_key(&facts_key(file)));
+        let wanted = asked.iter().copied().chain(unknown);
+        let wanted: BTreeMap<&str, &Source> =
+            wanted.map(|file| (file.path.as_str(), file)).collect();
+        let wanted: Vec<Source> = wanted.into_values().cloned().collect();
+        let root = self.project.root().to_path_buf();
+        let texts = blocking(move || texts(&root, &wanted.iter().collect::<Vec<_>>())).await?;
+        Ok(Arc::new(texts))
+    }
+
+    async fn oxlint(
+        &self,
+        asked: &[&Source],
+        texts: &Texts,
+        tools: &Path,
+    ) -> Result<(OxlintAnswer, ToolRun), EvolutionError> {
+        let started = Instant::now();
+        let mut run = tool_run(TOOL, started, asked.len(), 0);
+        let files: BTreeMap<&str, &str> = asked
+            .iter()
+            .filter_map(|file| Some((file.path.as_str(), texts.get(&file.path)?.as_str())))
+            .collect();
+        if files.is_empty() {
+            return Ok((OxlintAnswer::default(), run));
+        }
+        self.progress.tell(
+            "lint",
+            format!("oxlint: {} files", files.len()),
+            0,
+            files.len() as u64,
+        );
+        let oxlint = Oxlint {
+            node: self.context.host.node().await?,
+            script: tools.join("node_modules/oxlint/bin/oxlint"),
+            config: self.context.oxlint_config.clone(),
+            tool: TOOL.to_owned(),
+        };
+        let answer = oxlint
+            .lint(
+                self.project.root(),
+                &files,
+                &self.context.groups,
+                self.cancel,
+            )
+            .await;
+        run.duration = tool_run(TOOL, started, 0, 0).duration;
+        match answer {
+            Ok(answer) => Ok((answer, run)),
+            Err(ProgramError::Cancelled) => Err(HostError::Cancelled.into()),
+            Err(why) => {
+                run.failure = why.to_string();
+                Ok((OxlintAnswer::default(), run))
+            }
+        }
+    }
+
+    async fn history(
+        &self,
+        known: Option<Arc<History>>,
+    ) -> Result<(Arc<History>, Option<ToolRun>), EvolutionError> {
+        let started = Instant::now();
+        if let Some(known) = known {
+            return Ok((known, None));
+        }
+        let none = Arc::new(History::default());
+        if self.project.git().is_none_or(|git| git.head.is_none()) {
+            return Ok((none, None));
+        }
+        self.progress
+            .tell("history", "reading the history of a year", 0, 0);
+        let read = git::history(self.project.root(), &self.context.groups, self.cancel).await;
+        let mut run = tool_run("git ", started, 0, 0);
+        match read {
+            Ok(history) => {
+                run.files = history.files.len() as u64;
+                Ok((Arc::new(history), Some(run)))
+            }
+            Err(ProgramError::Cancelled) => Err(HostError::Cancelled.into()),
+            Err(why) => {
+                run.failure = why.to_string();
+                Ok((none, Some(run)))
+            }
+        }
+    }
+}
+
+/// What oxlint's answers hang on beside the file.
+fn fast_key(tools: &Path) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(tools.as_os_str().as_encoded_bytes());
+    hasher.update(CONFIG.as_bytes());
+    hasher.finalize()
+}
+
+fn add_linted(
+    fast: &mut Fast,
+    (answer, mut run): (OxlintAnswer, ToolRun),
+    asked: &[&Source],
+    texts: &Texts,
+    others: &blake3::Hash,
+) {
+    run.cached_files = fast.lint.len() as u64;
+    run.files += run.cached_files;
+    let has_failed = !run.failure.is_empty();
+    fast.runs.push(run);
+    if has_failed {
+        return;
+    }
+    let mut files: BTreeMap<String, KeptFile> = BTreeMap::new();
+    for file in asked.iter().filter(|file| texts.contains_key(&file.path)) {
+        let key = file_key(file, others).as_bytes().to_vec();
+        let kept = KeptFile {
+            path: file.path.clone(),
+            key,
+            ..KeptFile::default()
+        };
+        files.insert(file.path.clone(), kept);
+    }
+    for finding in answer.findings {
+        if let Some(file) = files.get_mut(super::path(&finding)) {
+            file.findings.push(finding);
+        }
+    }
+    for unread in answer.unparsed {
+        if let Some(file) = files.get_mut(&unread.path) {
+            file.unread = Some(unread);
+        }
+    }
+    fast.lint.extend(files.into_values());
+    let gone = asked.iter().filter(|file| !texts.contains_key(&file.path));
+    fast.unread
+        .extend(gone.map(|file| crate::analyzer::eslint::unread(&file.path, TOOL, CHANGED)));
+}
+
+fn add_history(
+    fast: &mut Fast,
+    (history, run): (Arc<History>, Option<ToolRun>),
+    refusal: Option<&str>,
+) -> Arc<History> {
+    let has_run = run.is_some();
+    fast.runs.extend(run);
+    if let Some(refusal) = refusal {
+        fast.notes.push(format!("there is no history: {refusal}"));
+    } else if history.commits == 0 && !has_run {
+        fast.notes.push("there is no history, so no hotspots: the project is in no git repository, or has no commit".to_owned());
+    } else if history.commits == 0 {
+        fast.notes.push(
+            "there are no hotspots: no commit of the last twelve months touched the project"
+                .to_owned(),
+        );
+    }
+    history
+}

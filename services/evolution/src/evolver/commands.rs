@@ -1,0 +1,164 @@
+//! git and other programs, run to their end.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use shim_exec::{ExitCause, Launch, Output, Run, RunLimits, first_line, inherited_env};
+use tokio_util::sync::CancellationToken;
+
+use crate::error::EvolutionError;
+use crate::test_runs::TestRuns;
+
+const MAX_OUTPUT: usize = 4 << 20;
+const GIT_TIMEOUT: Duration = Duration::from_secs(300);
+/// From SIGTERM to SIGKILL.
+const GRACE: Duration = Duration::from_millis(500);
+/// Settings that would run programs of a repository's choice, or change bytes on their way.
+const SETTINGS: [&str; 14] = [
+    "-c",
+    "core.hooksPath=/dev/null",
+    "-c",
+    "core.fsmonitor=false",
+    "-c",
+    "core.autocrlf=false",
+    "-c",
+    "core.safecrlf=false",
+    "-c",
+    "commit.gpgsign=false",
+    "-c",
+    "gc.auto=0",
+    "-c",
+    "maintenance.auto=false",
+];
+/// Variables that configure git as a whole.
+const GIT_VARIABLES: [&str; 4] = [
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+    "XDG_CONFIG_HOME",
+];
+
+/// What a program left.
+pub(super) struct Finished {
+    pub(super) end: ExitCause,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+}
+
+impl Finished {
+    pub(super) fn is_success(&self) -> bool {
+        matches!(self.end, ExitCause::Exited(status) if status.success())
+    }
+}
+
+/// Runs a program until it ends, its time is up or `cancel` is set.
+pub(super) async fn run(
+    runs: &TestRuns,
+    launch: Launch,
+    timeout: Duration,
+    cancel: &CancellationToken,
+) -> std::io::Result<Finished> {
+    let output = |stream: &str| {
+        let path = runs.artifacts().path(&launch.work_id, 0, stream);
+        Output::new(runs.artifacts().clone(), path, MAX_OUTPUT)
+    };
+    let (stdout, stderr) = (output("stdout"), output("stderr"));
+    let run = Run {
+        launch,
+        input: Vec::new(),
+        limits: RunLimits {
+            timeout,
+            grace: GRACE,
+        },
+        stop: cancel,
+        stdout,
+        stderr,
+    };
+    let mut ended = run.execute(runs.groups(), |_| {}, |_| false).await?;
+    Ok(Finished {
+        end: ended.end,
+        stdout: ended.stdout.text().0,
+        stderr: ended.stderr.text().0,
+    })
+}
+
+/// Runs git in a folder and answers what it printed.
+///
+/// # Errors
+/// If git cannot be run, fails, or the disk is full.
+pub(super) async fn git(
+    runs: &TestRuns,
+    folder: &Path,
+    args: &[&str],
+    cancel: &CancellationToken,
+) -> Result<String, EvolutionError> {
+    let finished = try_git(runs, folder, args, cancel).await?;
+    if finished.is_success() {
+        return Ok(finished.stdout);
+    }
+    Err(failure(args, &finished))
+}
+
+/// Runs git in a folder, whatever comes of it.
+///
+/// # Errors
+/// If git cannot be run, or the call is cancelled.
+pub(super) async fn try_git(
+    runs: &TestRuns,
+    folder: &Path,
+    args: &[&str],
+    cancel: &CancellationToken,
+) -> Result<Finished, EvolutionError> {
+    let file = shim_exec::find_program(Path::new("git")).map_err(|why| EvolutionError::Git {
+        doing: "git".to_owned(),
+        why,
+    })?;
+    let fixed = [
+        "GIT_TERMINAL_PROMPT=0",
+        "GIT_LFS_SKIP_SMUDGE=1",
+        "GIT_EDITOR=true",
+        "LC_ALL=C",
+    ];
+    let own = fixed.iter().filter_map(|pair| pair.split_once('='));
+    let own = own.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let launch = Launch {
+        file,
+        args: SETTINGS
+            .iter()
+            .chain(args)
+            .map(|&arg| arg.to_owned())
+            .collect(),
+        folder: folder.to_path_buf(),
+        env: inherited_env(GIT_VARIABLES).chain(own).collect(),
+        work_id: uuid::Uuid::now_v7().to_string(),
+    };
+    let finished = run(runs, launch, GIT_TIMEOUT, cancel).await;
+    if cancel.is_cancelled() {
+        return Err(EvolutionError::Cancelled);
+    }
+    finished.map_err(|why| EvolutionError::Git {
+        doing: "git".to_owned(),
+        why: why.to_string(),
+    })
+}
+
+/// What a failed run of git means.
+pub(super) fn failure(args: &[&str], finished: &Finished) -> EvolutionError {
+    let said = if finished.stderr.trim().is_empty() {
+        &finished.stdout
+    } else {
+        &finished.stderr
+    };
+    let reason = said
+        .lines()
+        .find(|line| line.starts_with("fatal:") || line.starts_with("error:"));
+    let why = first_line(reason.unwrap_or(said.trim()), 300);
+    if said.contains("No space left on device") {
+        return EvolutionError::DiskFull(why);
+    }
+    EvolutionError::Git {
+        doing: format!("git {}", args.first().unwrap_or(&"")),
+        why,
+    }
+}

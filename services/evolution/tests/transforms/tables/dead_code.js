@@ -1,0 +1,31 @@
+'use strict';
+module.exports = {
+  rule: 'dead-code',
+  path: 'a.cjs',
+  changed: [
+    ['function f() {\n  return 1;\n  g();\n}\n', 'function f() {\n  return 1;\n}\n'],
+    ['function f() {\n  throw e;\n  g();\n  h();\n}\n', 'function f() {\n  throw e;\n}\n'],
+    ['for (;;) {\n  break;\n  g();\n}\n', 'for (;;) {\n  break;\n}\n'],
+    ['for (const a of b) {\n  continue;\n  g();\n}\n', 'for (const a of b) {\n  continue;\n}\n'],
+    ['switch (a) {\n  case 1:\n    return f();\n    break;\n  case 2:\n}\n', 'switch (a) {\n  case 1:\n    return f();\n  case 2:\n}\n'],
+    ['function f() {\n  return g();\n  h();\n  function g() {}\n}\n', 'function f() {\n  return g();\n  function g() {}\n}\n'],
+    ['function f(a) {\n  if (a) {\n    return 1;\n  } else {\n    return 2;\n  }\n  g();\n}\n', 'function f(a) {\n  if (a) {\n    return 1;\n  } else {\n    return 2;\n  }\n}\n'],
+    ['function f() { return 1; g(); }', 'function f() { return 1; }'],
+    ['function f() {\n  return 1;\n  const a = g();\n  h(a);\n}\n', 'function f() {\n  return 1;\n}\n'],
+    ['function f() {\n  {\n    return 1;\n  }\n  g();\n}\n', 'function f() {\n  {\n    return 1;\n  }\n}\n'],
+    ['function f() {\n  return 1;\n  if (a) {\n    g({ k: 1 });\n  }\n}\n', 'function f() {\n  return 1;\n}\n'],
+  ],
+  refused: [
+    'function f() {\n  a = 1;\n  return a;\n  var a;\n}',
+    'function f() {\n  return 1;\n  // why\n  g();\n}',
+    'function f() {\n  return 1;\n  g(); // why\n}',
+    'function* f() {\n  return;\n  yield 1;\n}',
+    'function f() {\n  return 1;\n  class A {}\n}',
+    'function f() {\n  return () => a;\n  let a = 1;\n}',
+    'function f() {\n  return 1;\n  { function g() {} }\n}',
+    'function f() {\n  return eval("a");\n  var a;\n}',
+    'function f() {\n  return 1;\n  /* istanbul ignore next */\n  g();\n}',
+    'function f() {\n  b = 2;\n  return 1;\n  for (var b of c) {}\n}',
+  ],
+  untouched: ['function f() { if (a) return 1; g(); }', 'function f() { return 1; function g() {} }', 'function f() { return 1;; }', 'for (;;) { if (a) break; g(); }', 'function f() { try { return 1; } finally { g(); } h(); }'],
+};

@@ -1,0 +1,33 @@
+'use strict';
+module.exports = {
+  rule: 'nullish-coalescing',
+  path: 'a.mjs',
+  changed: [
+    ['f(a != null ? a : b);', 'f(a ?? b);'],
+    ['f(a == null ? b : a);', 'f(a ?? b);'],
+    ['f(a !== null && a !== undefined ? a : b);', 'f(a ?? b);'],
+    ['f(a === undefined || a === null ? b : a);', 'f(a ?? b);'],
+    ['f(null == a.b ? 1 : a.b);', 'f(a.b ?? 1);'],
+    ['f(a != undefined ? a : b || c);', 'f(a ?? (b || c));'],
+    ['f(a != null ? a : b ? c : d);', 'f(a ?? (b ? c : d));'],
+    ['f(this.a != void 0 ? this.a : {});', 'f(this.a ?? {});'],
+    ['let a; f(typeof a !== "undefined" && a !== null ? a : 1);', 'let a; f(a ?? 1);'],
+    ['f(x || (a != null ? a : b));', 'f(x || (a ?? b));'],
+    ["f(a['b'] != null ? a['b'] : 1);", "f(a['b'] ?? 1);"],
+    ['f(a != null ? a : (b, c));', 'f(a ?? (b, c));'],
+  ],
+  refused: [
+    'f(a !== null ? a : b);',
+    'f(a !== undefined ? a : b);',
+    'f(a ? a : b);',
+    'f(a === null ? b : a);',
+    'f(a || 1);',
+    "f(a || '');",
+    'f(a.b ? a.b : 1);',
+    'f(a != null ? /* why */ a : b);',
+    'f(a === undefined ? b : a);',
+    'const x = a || 0;',
+    'f(a == null ? b /* why */ : a);',
+  ],
+  untouched: ['f(a != null ? b : a);', 'f(g() != null ? g() : b);', 'f(a != null ? a.b : c);', 'f(a !== null || a !== undefined ? a : b);', 'f(a[i++] != null ? a[i++] : 1);', 'f(a != null && c ? a : b);'],
+};

@@ -1,0 +1,30 @@
+'use strict';
+module.exports = {
+  rule: 'object-shorthand',
+  path: 'a.mjs',
+  changed: [
+    ['f({ a: a });', 'f({ a });'],
+    ['f({ a: a, b: b, c: 1 });', 'f({ a, b, c: 1 });'],
+    ['const { a: a } = o;', 'const { a } = o;'],
+    ['const { a: a = 1 } = o;', 'const { a = 1 } = o;'],
+    ['f({\n\ta:\n\t\ta,\n});', 'f({\n\ta,\n});'],
+    ['function f({ a: a, b: c }) {}', 'function f({ a, b: c }) {}'],
+    ['f({ get: get, async: async });', 'f({ get, async });'],
+    ['f({ o: { a: a } });', 'f({ o: { a } });'],
+    ['({ a: a } = o);', '({ a } = o);'],
+    ['export const x = { $: $, _: _ };', 'export const x = { $, _ };'],
+  ],
+  refused: [
+    'f({ __proto__: __proto__ });',
+    'f({ a: /* why */ a });',
+    'f({ a /* why */: a });',
+    'f({ a: // why\n a });',
+    'f({ /* x */ __proto__: __proto__ });',
+    'const o = { __proto__: __proto__, b: 1 };',
+    'const { a: /* x */ a } = o;',
+    'const { a: /* x */ a = 1 } = o;',
+    'f({ o: { a: /* why */ a } });',
+    'f({ a:/**/a });',
+  ],
+  untouched: ['f({ a: b });', "f({ 'a': a });", 'f({ [a]: a });', 'f({ a: (a) });', 'f({ a() {} });', 'f({ a });', 'f({ a: a.b });', 'class A { a = a; }'],
+};
