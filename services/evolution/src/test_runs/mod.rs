@@ -54,6 +54,12 @@ pub(crate) enum TestRunError {
         /// What the system said.
         why: String,
     },
+    /// There is no room for a copy or a report.
+    #[error("tests: {what}: the disk of the data folder is full")]
+    DiskFull {
+        /// What was tried.
+        what: String,
+    },
     /// The project is too large to copy.
     #[error(
         "tests: the project has more than {files} files or {bytes} bytes outside of node_modules"
@@ -77,16 +83,22 @@ error_table! { TestRunError,
     RunnerUnknown => FailedPrecondition TESTS_UNAVAILABLE,
         "let the script `test` of package.json run one of those, then call again";
     Io => Internal TOOL_FAILED, "look at the disk of the data folder and at the project's permissions, then call again";
+    DiskFull => ResourceExhausted DISK_FULL, "free space on the disk of the data folder, then call again", retry 5_000;
     TooLarge => ResourceExhausted QUOTA_EXCEEDED, "move what is no source out of the project, then call again";
     Cancelled => Cancelled CANCELLED;
 }
 
 impl TestRunError {
-    fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+    /// What the system refused.
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         let what = what.into();
-        move |why| Self::Io {
-            what,
-            why: why.to_string(),
+        move |why| match why.kind() {
+            StorageFull | QuotaExceeded => Self::DiskFull { what },
+            _ => Self::Io {
+                what,
+                why: why.to_string(),
+            },
         }
     }
 }
