@@ -12,8 +12,9 @@ use crate::empty_options;
 use crate::error::CliError;
 use crate::global_flags::GlobalFlags;
 use crate::{
-    checkpoint, coordination, demo, doctor, down, evolution, files, gateway, healthcheck, hold,
-    install, locks, messages, service, sessions, state, status, tasks, up, worker, workers,
+    analyze, checkpoint, coordination, demo, doctor, down, evolution, evolve, files, gateway,
+    generate_tests, healthcheck, hold, install, locks, messages, patterns, service, sessions,
+    state, status, tasks, up, worker, workers,
 };
 
 /// Keeps Claude sessions alive, and lets many of them work as one team: saves what a session knows, brings it back when
@@ -35,6 +36,8 @@ Examples:
   shim tasks submit GOAL       give a job to whoever can do it
   shim workers list            who works
   shim files list              who holds which files
+  shim analyze .               what would help a project most
+  shim evolve .                propose safe changes of it
   shim demo                    see sessions killed and brought back, and a job shared
   shim doctor                  find out what is wrong
 
@@ -88,6 +91,16 @@ enum Command {
     /// Write to sessions and workers, and read what they were sent
     #[command(subcommand)]
     Messages(messages::Command),
+    /// See what a project is like, and what would help it most
+    Analyze(analyze::Args),
+    /// Change a project's code safely: propose, look, approve, revert
+    Evolve(evolve::Args),
+    /// Make tests for exported functions, and keep those that hold
+    GenerateTests(generate_tests::Args),
+    /// See what became of evolutions, and how sure the next ones are by it
+    Patterns(patterns::Args),
+    /// Say whether a project's own code may run
+    Trust(evolve::trust::Args),
     /// Ask a server once whether it serves; exit code 0 or 1
     Healthcheck(healthcheck::Args),
     /// Connect a Claude client
@@ -164,6 +177,11 @@ impl Cli {
             Command::Files(command) => block_on(files::run(command, &loaded?, out)),
             Command::State(command) => block_on(state::run(command, &loaded?, out)),
             Command::Messages(command) => block_on(messages::run(command, &loaded?, out)),
+            Command::Analyze(args) => block_on(analyze::run(args, &loaded?, out)),
+            Command::Evolve(args) => block_on(evolve::run(args, &loaded?, out)),
+            Command::GenerateTests(args) => block_on(generate_tests::run(args, &loaded?, out)),
+            Command::Patterns(args) => block_on(patterns::run(args, &loaded?, out)),
+            Command::Trust(args) => block_on(evolve::trust::run(&args, &loaded?, out)),
             Command::Healthcheck(args) => block_on(healthcheck::run(&args, &loaded?, out)),
             Command::Install(args) => install::run(&args, &loaded?, out),
             Command::Uninstall(args) => install::uninstall(&args, out),

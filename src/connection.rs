@@ -9,6 +9,7 @@ use shim_proto::coordination::v1::lock_service_client::LockServiceClient;
 use shim_proto::coordination::v1::registry_service_client::RegistryServiceClient;
 use shim_proto::coordination::v1::state_service_client::StateServiceClient;
 use shim_proto::coordination::v1::task_service_client::TaskServiceClient;
+use shim_proto::evolution::v1::evolution_service_client::EvolutionServiceClient;
 use shim_proto::limits::MAX_MESSAGE_BYTES;
 use shim_proto::reasons::STORE_UNAVAILABLE;
 use shim_proto::worker::v1::worker_service_client::WorkerServiceClient;
@@ -44,6 +45,9 @@ pub(crate) struct Coordination {
 /// A typed client of the worker service.
 pub(crate) type WorkerHost = WorkerServiceClient<Channel>;
 
+/// A typed client of the evolution service.
+pub(crate) type Evolution = EvolutionServiceClient<Channel>;
+
 const STACK_READY_WITHIN: Duration = Duration::from_secs(10);
 const CALL_WITHIN: Duration = Duration::from_secs(30);
 /// A younger stack may not have connected to its Redis yet.
@@ -53,6 +57,8 @@ const OWN_REDIS_READY_WITHIN: Duration = Duration::from_secs(10);
 /// Before, what the log of Redis tells may be of an earlier one.
 const TROUBLE_AFTER: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(20);
+/// A report of a large project with its findings.
+const MAX_REPORT_BYTES: usize = 256 << 20;
 
 /// The checkpoint service that is configured, or the local stack's.
 ///
@@ -151,6 +157,30 @@ pub(crate) async fn worker_host(config: &Config) -> Result<WorkerHost, CliError>
 pub(crate) fn worker_host_at(config: &Config, endpoint: &Endpoint) -> Result<WorkerHost, CliError> {
     let channel = client::connect(endpoint, Some(&credentials(config)?))?;
     Ok(WorkerServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
+}
+
+/// The evolution service that is configured, or the local stack's.
+///
+/// # Errors
+/// If only other services are configured, or the stack cannot be started.
+pub(crate) async fn evolution(config: &Config) -> Result<Evolution, CliError> {
+    let endpoints = &config.runtime.endpoints;
+    let elsewhere = endpoints
+        .coordination
+        .as_ref()
+        .or(endpoints.checkpoint.as_ref());
+    let endpoint = match (&endpoints.evolution, elsewhere) {
+        (Some(endpoint), _) => endpoint.clone(),
+        (None, Some(other)) => {
+            return Err(CliError::new(format!(
+                "no evolution service is configured, while another service is ({other})"
+            ))
+            .hint("set endpoints.evolution (SHIM_ENDPOINTS_EVOLUTION), too"));
+        }
+        (None, None) => Endpoint::Unix(local_stack(config).await?.socket),
+    };
+    let channel = client::connect(&endpoint, Some(&credentials(config)?))?;
+    Ok(EvolutionServiceClient::new(channel).max_decoding_message_size(MAX_REPORT_BYTES))
 }
 
 async fn local_stack(config: &Config) -> Result<StackInfo, CliError> {

@@ -2,6 +2,7 @@
 //!
 //! Each subcommand has a file of its own; what services do lives in their crates, never here.
 
+mod analyze;
 mod block_on;
 mod checkpoint;
 mod cli;
@@ -15,8 +16,10 @@ mod empty_options;
 mod error;
 mod event_stream;
 mod evolution;
+mod evolve;
 mod files;
 mod gateway;
+mod generate_tests;
 mod global_flags;
 mod healthcheck;
 mod hold;
@@ -27,6 +30,7 @@ mod locks;
 mod messages;
 mod output;
 mod pages;
+mod patterns;
 mod program_path;
 mod remedies;
 #[cfg(test)]

@@ -62,6 +62,34 @@ pub(crate) fn shell_word(word: &str) -> String {
 /// Reasons of the contract, and the hint that a person at a terminal gets.
 const REMEDIES: &[(&str, &str)] = &[
     (
+        reasons::EVOLUTION_NOT_FOUND,
+        "`shim evolve list` shows the evolutions there are",
+    ),
+    (
+        reasons::EVOLUTION_STATE,
+        "`shim evolve list` tells where each is; `shim evolve PATH` proposes anew",
+    ),
+    (
+        reasons::EVOLUTION_OUTDATED,
+        "`shim evolve PATH` proposes anew, from the files as they are now",
+    ),
+    (
+        reasons::EVOLUTION_DAMAGED,
+        "`shim evolve PATH` proposes it anew",
+    ),
+    (
+        reasons::TRANSFORM_UNKNOWN,
+        "`shim evolve transforms` lists the transforms there are",
+    ),
+    (
+        reasons::PROJECT_NOT_TRUSTED,
+        "look at what its scripts, configurations and tests do, then allow it with `shim trust PATH`",
+    ),
+    (
+        reasons::PROJECT_DISTRUSTED,
+        "`shim trust PATH` allows it after all",
+    ),
+    (
         reasons::SESSION_NOT_FOUND,
         "`shim sessions list` shows the sessions there are",
     ),

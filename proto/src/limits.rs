@@ -285,6 +285,8 @@ pub mod worker {
 
 /// Analyses, evolutions and generated tests.
 pub mod evolution {
+    /// The kinds of tasks that the evolution service does.
+    pub const TASK_KINDS: [&str; 3] = ["analyze", "evolve", "generate_tests"];
     /// Files and folders that a call is limited to.
     pub const MAX_INCLUDE: usize = 1_000;
     /// Transforms that one call names.
@@ -307,9 +309,9 @@ pub mod evolution {
     pub const DEFAULT_FUNCTIONS: u32 = 20;
     /// Functions that get tests.
     pub const MAX_FUNCTIONS: u32 = 200;
-    /// The shortest beginning of an id that names an evolution.
-    pub const MIN_ID_BYTES: usize = 4;
-    /// An id, or the beginning of one.
+    /// The shortest part of an id that names an evolution.
+    pub const MIN_ID_BYTES: usize = 6;
+    /// An id, or the beginning or end of one.
     pub const MAX_ID_BYTES: usize = 36;
     /// Evolutions that are kept: the oldest that are decided make room.
     pub const MAX_EVOLUTIONS: u32 = 5_000;

@@ -86,6 +86,8 @@ reasons! {
     NODE_MISSING,
     /// FAILED_PRECONDITION: the project's own code would have to run, and nobody allowed that.
     PROJECT_NOT_TRUSTED,
+    /// FAILED_PRECONDITION: the project's own code would have to run, and somebody decided against it.
+    PROJECT_DISTRUSTED,
     /// FAILED_PRECONDITION: the project has no git repository, or none with a commit.
     NO_REPOSITORY,
     /// FAILED_PRECONDITION: the evolution is in another state than the call is for.

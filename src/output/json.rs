@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use shim_proto::checkpoint::v1 as checkpoint;
 use shim_proto::coordination::v1 as coordination;
+use shim_proto::evolution::v1 as evolution;
 use shim_proto::worker::v1 as worker;
 use shim_render::text;
 use shim_runtime::{free_form, json_text};
@@ -58,6 +59,13 @@ named! {
     DrainWorkerResponse, GetWorkerHealthResponse, StartWorkerResponse, StopWorkerResponse,
 }
 
+named! {
+    evolution, "shim.evolution.v1":
+    AnalysisReport, AnalyzeWorkflowResponse, ApproveEvolutionResponse, EvolveCodeResponse, Finding, GenerateTestsResponse,
+    GetEvolutionResponse, ListEvolutionsResponse, ListPatternsResponse, ListTransformsResponse, RevertEvolutionResponse,
+    TestGenerationReport, TrustProjectResponse,
+}
+
 impl Named for Struct {
     const NAME: &'static str = "google.protobuf.Struct";
 }
@@ -70,6 +78,16 @@ pub(crate) fn write_line<M: Named>(out: &mut dyn Write, message: &M) -> Result<(
     let mut dynamic = DynamicMessage::new(descriptor::<M>()?);
     dynamic.transcode_from(message).map_err(contract_broken)?;
     Ok(write_value(out, &dynamic)?)
+}
+
+/// A message as a value, to be part of a document.
+///
+/// # Errors
+/// If this build's contract and messages differ.
+pub(crate) fn value<M: Named>(message: &M) -> Result<Value, CliError> {
+    let mut dynamic = DynamicMessage::new(descriptor::<M>()?);
+    dynamic.transcode_from(message).map_err(contract_broken)?;
+    serde_json::to_value(&dynamic).map_err(contract_broken)
 }
 
 /// Writes a value on one line.

@@ -12,7 +12,7 @@ pub(crate) mod redis_files;
 pub(crate) mod redis_log;
 pub(crate) mod redis_settings;
 pub(crate) mod redis_trouble;
-mod services;
+pub(crate) mod services;
 
 use std::io::Write;
 use std::net::SocketAddr;

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use shim_proto::coordination::v1::WorkerKind;
 use shim_runtime::client::{self, Endpoint};
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::service::Service;
 use shim_store::Store;
+use shim_worker::OwnWorker;
 
 use super::redis::PrivateRedis;
 use crate::config::Config;
@@ -39,16 +41,23 @@ pub(super) async fn build(
         worker: Some(checkpoints.clone()),
     };
     let evolution = shim_evolution::build(config.evolution, peers, shutdown).await?;
+    let worker = shim_worker::build(config.worker, store.clone(), Some(checkpoints), shutdown)?;
+    worker.keep_own(analysis_worker(&evolution));
     let services: Vec<Box<dyn Service>> = vec![
         Box::new(checkpoint?),
         Box::new(shim_coordination::build(&settings, store.clone(), shutdown)),
-        Box::new(shim_worker::build(
-            config.worker,
-            store.clone(),
-            Some(checkpoints),
-            shutdown,
-        )?),
+        Box::new(worker),
         Box::new(evolution),
     ];
     Ok((services, store))
+}
+
+/// The worker that does the tasks of the evolution service.
+pub(crate) fn analysis_worker(evolution: &shim_evolution::Service) -> OwnWorker {
+    OwnWorker {
+        name: "analysis",
+        kind: WorkerKind::Analysis,
+        capacity: evolution.capacity(),
+        executor: evolution.executor(),
+    }
 }

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod command_line;
+mod code;
 mod coordination;
 mod crash_suite;
 mod deploy;

@@ -20,8 +20,8 @@ pub(crate) enum EvolutionError {
     /// There is no evolution of this id.
     #[error("there is no evolution {0}")]
     EvolutionUnknown(String),
-    /// Several ids begin like this.
-    #[error("{count} evolutions have an id that begins with {given}")]
+    /// Several ids begin or end like this.
+    #[error("{count} evolutions have an id that begins or ends with {given}")]
     EvolutionAmbiguous {
         /// What the request named.
         given: String,
@@ -54,6 +54,39 @@ pub(crate) enum EvolutionError {
     /// A tool refuses or fails, or cannot be had.
     #[error(transparent)]
     Host(#[from] HostError),
+
+    /// Code of the project would have to run, and somebody decided against that.
+    #[error("{root}: its own code would have to run, and somebody decided that it does not")]
+    Distrusted {
+        /// The project.
+        root: String,
+    },
+
+    // Tasks.
+    /// A task has a payload that cannot be used.
+    #[error("{0}")]
+    Arguments(String),
+    /// A proposal that was to be applied did not hold.
+    #[error("evolution {evolution} was applied and is {state}: {reason}")]
+    NotKept {
+        /// Its id.
+        evolution: String,
+        /// Its state, in a word.
+        state: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// The task that would apply a proposal could not be submitted.
+    #[error("the task that applies evolution {evolution} was not submitted: {why}")]
+    NotSubmitted {
+        /// Its id.
+        evolution: String,
+        /// What the coordination service said.
+        why: String,
+    },
+    /// A task of a kind that is done elsewhere.
+    #[error("kind: tasks of the kind {0:?} are not done here")]
+    KindUnknown(String),
 
     // Changes of code.
     /// What is not committed cannot be changed in a worktree.
@@ -140,9 +173,6 @@ pub(crate) enum EvolutionError {
     /// The service is being stopped.
     #[error("the service is stopping")]
     Stopping,
-    /// The room that answers the call is not part of this version.
-    #[error("this version cannot {0} yet")]
-    NotBuilt(&'static str),
 }
 
 error_table! { EvolutionError (transparent: Store, Project, Host, TestRun),
@@ -150,6 +180,12 @@ error_table! { EvolutionError (transparent: Store, Project, Host, TestRun),
     EvolutionAmbiguous => NotFound EVOLUTION_NOT_FOUND, "give more characters of its id";
     WrongState => FailedPrecondition EVOLUTION_STATE, "look at it with GetEvolution; EvolveCode proposes anew";
     ProposalTooLarge => ResourceExhausted QUOTA_EXCEEDED, "limit the call to fewer files with include";
+    Arguments => InvalidArgument BAD_REQUEST, "correct the payload and submit the task again";
+    NotKept => FailedPrecondition EVOLUTION_STATE, "look at its checks with GetEvolution; EvolveCode proposes anew";
+    NotSubmitted => Unavailable QUEUE_UNAVAILABLE, "submit the task again; what was proposed is kept", retry 1_000;
+    KindUnknown => InvalidArgument BAD_REQUEST, "use analyze, evolve or generate_tests, or another executor";
+    Distrusted => FailedPrecondition PROJECT_DISTRUSTED,
+        "if its code may run after all, say so with `shim trust PATH`, then call again";
     NoRepository => FailedPrecondition NO_REPOSITORY, "run `git init` there if it is in no repository, commit its files, then call again";
     TransformUnknown => InvalidArgument TRANSFORM_UNKNOWN, "ListTransforms names them";
     CustomTransform => InvalidArgument BAD_REQUEST, "name a file that exports a function for jscodeshift, and correct what it says";
@@ -167,7 +203,6 @@ error_table! { EvolutionError (transparent: Store, Project, Host, TestRun),
     CallTooLong => DeadlineExceeded TOOL_TIMED_OUT,
         "limit the call to fewer files with include, or raise evolution.timeout";
     Stopping => Unavailable STOPPING, "try again when it is back", retry 1_000;
-    NotBuilt => Unimplemented INTERNAL;
 }
 
 impl EvolutionError {
@@ -184,21 +219,15 @@ impl EvolutionError {
     }
 }
 
-impl From<crate::test_runs::TestRunError> for EvolutionError {
-    fn from(error: crate::test_runs::TestRunError) -> Self {
-        match error {
-            crate::test_runs::TestRunError::Cancelled => Self::Cancelled,
-            other => Self::TestsUnusable(other.to_string()),
-        }
-    }
-}
-
 /// Why the service cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The data folder or the database cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A folder of its own cannot be made.
+    #[error("the folders of the evolution service cannot be made: {0}")]
+    Folders(std::io::Error),
     /// The gRPC server failed.
     #[error(transparent)]
     Serve(#[from] shim_runtime::server::ServeError),

@@ -8,16 +8,21 @@
 mod analyzer;
 mod config;
 mod domain;
+mod engine;
 mod error;
 mod evolver;
+mod executor;
 mod janitor;
+mod metrics;
 mod patterns;
 mod project;
+mod readiness;
 mod rpc;
 mod store;
 mod test_generator;
 mod test_runs;
 mod tool_host;
+mod work_history;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,14 +35,18 @@ use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{Listeners, Server};
 use shim_runtime::service::{self, BoxFuture};
 use shim_sqlite::OpenError;
+use tonic::server::NamedService;
 
 pub use config::Config;
+pub use domain::analysis::sarif::sarif;
 pub use error::StartError;
 pub use shim_sqlite::Integrity;
 pub use tool_host::{
     OLDEST_MAJOR as OLDEST_NODE, is_installed as tools_installed, parse_version as node_version,
 };
 
+use engine::Engine;
+use executor::AnalysisExecutor;
 use rpc::Api;
 use store::Store;
 
@@ -87,14 +96,40 @@ pub async fn build(
     tasks.spawn_restarting("evolution_janitor", move || {
         janitor::run(kept.clone(), stop.clone())
     });
-    let api = Api::new(Arc::new(config), store, peers, tasks);
-    Ok(Service { api })
+    let (opened, background) = (Arc::new(config), tasks.clone());
+    let engine = Engine::open(opened, store, peers, &background).map_err(StartError::Folders)?;
+    // What a crash left behind is ended before anything begins.
+    if let Err(error) = engine.evolver.recover().await {
+        tracing::warn!(%error, "evolutions that were being applied stay as they are until the next start");
+    }
+    Ok(Service {
+        api: Api::new(engine, tasks),
+    })
+}
+
+impl Service {
+    /// What does tasks of the kinds `analyze`, `evolve` and `generate_tests`, for a worker of this process.
+    #[must_use]
+    pub fn executor(&self) -> Arc<dyn shim_work::Executor> {
+        Arc::new(AnalysisExecutor::new(self.api.engine.clone()))
+    }
+
+    /// How many tasks it does at once.
+    #[must_use]
+    pub fn capacity(&self) -> u32 {
+        u32::try_from(self.api.config.parallel).unwrap_or(1)
+    }
 }
 
 impl service::Service for Service {
     fn register(&self, server: Server) -> Server {
         let evolution = EvolutionServiceServer::new(self.api.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let Api { store, tasks, .. } = &self.api;
+        let (store, ready, stop) = (store.clone(), server.readiness(), tasks.shutdown().clone());
+        tasks.spawn_restarting("evolution_readiness", move || {
+            readiness::run(store.clone(), NAME, ready.clone(), stop.clone())
+        });
         server.with(evolution)
     }
 
@@ -103,6 +138,9 @@ impl service::Service for Service {
         Box::pin(self.api.tasks.finish())
     }
 }
+
+/// The gRPC service whose health is that of the database.
+const NAME: &str = EvolutionServiceServer::<Api>::NAME;
 
 /// Runs the service alone until the shutdown begins, then drains.
 ///

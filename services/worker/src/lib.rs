@@ -11,6 +11,7 @@ mod domain;
 mod error;
 pub mod executor;
 mod executor_queues;
+mod own_worker;
 mod pool;
 mod rpc;
 mod spans;
@@ -29,6 +30,7 @@ use shim_store::{Error, IdempotencyKey, RedisConnection, Store, health};
 use tonic::server::NamedService;
 
 pub use config::{Config, ExecutorConfig, ExecutorKind};
+pub use own_worker::OwnWorker;
 
 use checkpointing::Checkpointer;
 use distributor::Distributor;
@@ -155,6 +157,13 @@ async fn try_to_start(
             Err(error) => tracing::warn!(%error, executor, "a worker cannot start; trying again"),
         }
         tokio::time::sleep(START_BACKOFF).await;
+    }
+}
+
+impl Service {
+    /// Lets a worker of this process do tasks with `own.executor`, while there are tasks for it.
+    pub fn keep_own(&self, own: OwnWorker) {
+        own_worker::keep(own, &self.api.pool, &self.api.store, &self.background);
     }
 }
 

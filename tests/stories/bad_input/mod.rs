@@ -4,6 +4,7 @@
 mod cases;
 pub(crate) mod coordination;
 mod encodings;
+mod evolution;
 mod fields;
 mod frames;
 mod fuzz;

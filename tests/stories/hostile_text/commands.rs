@@ -21,7 +21,7 @@ const MANY: usize = 12;
 
 /// Commands that serve, or that change the machine, and print nothing of what is stored. Their logs and answers are looked
 /// at elsewhere.
-const OTHERWISE: [&str; 13] = [
+const OTHERWISE: [&str; 16] = [
     "up",
     "down",
     "hold",
@@ -29,6 +29,10 @@ const OTHERWISE: [&str; 13] = [
     "checkpoint",
     "coordination",
     "worker",
+    "evolution",
+    // They need Node; what they print is held by snapshots with hostile names.
+    "analyze",
+    "generate-tests",
     "demo",
     "sessions restore-backup",
     "workers start",
@@ -158,6 +162,21 @@ fn arguments(command: &str, known: &Known, world: &World) -> Vec<Vec<String>> {
             if command == "workers list" {
                 all.push(plain(&["--all"]));
             }
+            all
+        }
+        "patterns" | "evolve list" | "evolve transforms" => {
+            let mut all = both(Vec::new());
+            if command != "evolve transforms" {
+                all.push(vec![hostile]);
+            }
+            all
+        }
+        "evolve show" | "evolve approve" | "evolve reject" | "evolve revert" => {
+            vec![plain(&["0123456789ab"]), vec![hostile]]
+        }
+        "trust" | "evolve trust" => {
+            let mut all = both(vec![world.temp.project().display().to_string()]);
+            all.push(vec![hostile]);
             all
         }
         "healthcheck" => vec![Vec::new(), plain(&["--service", &hostile])],

@@ -40,6 +40,7 @@ const COORDINATION: &[&str] = &[
     "shim.coordination.v1.RegistryService",
 ];
 const WORKER: &[&str] = &["shim.worker.v1.WorkerService"];
+const EVOLUTION: &[&str] = &["shim.evolution.v1.EvolutionService"];
 
 const HEALTH: &str = "grpc.health.v1.Health";
 /// Each version tells of itself only.
@@ -73,6 +74,7 @@ fn weakest_token_for(method: &str) -> &'static str {
         "PauseQueues",
         "PruneTasks",
         "ResumeQueues",
+        "TrustProject",
     ];
     if ADMIN_METHODS.contains(&method) {
         ADMIN
@@ -146,7 +148,7 @@ async fn try_every_method(launch: Launch, tokens: &TempEnv, expected: &[&str]) {
             tried += 1;
         }
     }
-    assert!(tried >= 68, "reflection tells of {tried} methods");
+    assert!(tried >= 78, "reflection tells of {tried} methods");
     // The supervisor of the process has no token.
     for method in ["Check", "Watch"] {
         let path = format!("/{HEALTH}/{method}");
@@ -200,10 +202,16 @@ async fn without_the_right_token_no_method_of_the_worker_service_answers() {
 }
 
 #[tokio::test]
+async fn without_the_right_token_no_method_of_the_evolution_service_answers() {
+    let temp = TempEnv::new();
+    try_every_method(Launch::evolution(&temp.data_dir()), &temp, EVOLUTION).await;
+}
+
+#[tokio::test]
 async fn without_the_right_token_no_method_of_the_whole_stack_answers() {
     let (temp, redis) = (TempEnv::new(), Redis::start());
     let launch = Launch::stack(&temp.data_dir(), &redis.url());
-    let services = [CHECKPOINT, COORDINATION, WORKER].concat();
+    let services = [CHECKPOINT, COORDINATION, WORKER, EVOLUTION].concat();
     try_every_method(launch, &temp, &services).await;
 }
 

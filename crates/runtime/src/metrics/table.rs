@@ -111,6 +111,11 @@ pub const METRICS: &[Metric] = metrics! {
         "shim_checkpoint_detection_delay_seconds" Histogram Seconds [] "From a session's last sign of life to its being marked interrupted."
         "shim_checkpoint_pruned_total" Counter Count [] "Checkpoints whose content was removed: by retention, Prune or a deletion."
     }
+    "evolution" {
+        "shim_evolution_operations_total" Counter Count ["operation" = "analyze" | "evolve" | "approve" | "revert" | "generate_tests", "outcome" = "ok" | "failed"] "Analyses, proposals, decisions, reverts and generations of tests that ended, by calls and by tasks."
+        "shim_evolution_operation_duration_seconds" Histogram Seconds ["operation" = "analyze" | "evolve" | "approve" | "revert" | "generate_tests"] "From the beginning of one to its end, the wait for room included."
+        "shim_evolution_outcomes_total" Counter Count ["outcome" = "accepted" | "rejected" | "reverted" | "broken"] "What became of evolutions: accepted and committed, rejected by somebody, reverted after the commit, broken and discarded by verification."
+    }
     "coordination and worker" {
         "shim_redis_up" Gauge Count [] "1 while Redis answers."
         "shim_redis_memory_bytes" Gauge Bytes [] "What Redis takes of memory, whoever uses it."

@@ -3,6 +3,7 @@
 pub(crate) mod copy;
 pub(crate) mod estimate;
 pub(crate) mod graph;
+pub(crate) mod kinds;
 pub(crate) mod merge;
 mod merge_data;
 pub(crate) mod plan;

@@ -25,6 +25,7 @@ use super::fields::Fields;
 use super::patterns::keep_names;
 use super::schedule_fields::{self, ScheduleReading};
 use crate::domain::graph::{Graph, Node};
+use crate::domain::kinds::require_executors;
 use crate::domain::plan::{JobPlan, plan};
 
 /// The largest size of a file hint, in bytes; no file reaches it.
@@ -39,6 +40,7 @@ pub(super) async fn handle(
     name_files(&mut request).await?;
     let schedule = schedule_fields::of_submission(&request).await;
     let (graph, times) = check(&mut request, &schedule)?;
+    require_executors(&mut request);
     let plan = plan(request, &graph, || TaskId::new().to_string());
     let (submission, reasoning) = submission(api, plan, &times);
     check_size(&submission)?;

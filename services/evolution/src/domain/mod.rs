@@ -4,3 +4,4 @@ pub(crate) mod analysis;
 pub(crate) mod evolution;
 pub(crate) mod patterns;
 pub(crate) mod testing;
+pub(crate) mod work_history;

@@ -94,14 +94,14 @@ impl Fields {
         if count == 0 { default } else { count }
     }
 
-    /// An evolution's id, or its beginning.
+    /// An evolution's id, or its beginning or end.
     pub(super) fn evolution_id(&mut self, id: &str) {
         let is_part = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
         if !(MIN_ID_BYTES..=MAX_ID_BYTES).contains(&id.len()) || !id.bytes().all(is_part) {
             self.refuse(
                 "evolution_id",
                 format!(
-                    "must be an id such as 01890a5d-ac96-774b-bcce-b302099a8057, or the first {MIN_ID_BYTES} of its characters and more; it has {} bytes",
+                    "must be an id such as 01890a5d-ac96-774b-bcce-b302099a8057, or {MIN_ID_BYTES} or more of its first or last characters; it has {} bytes",
                     id.len()
                 ),
             );

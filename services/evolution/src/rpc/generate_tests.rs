@@ -1,14 +1,18 @@
 //! GenerateTests: makes tests for exported functions and keeps those that hold.
 
+use shim_proto::evolution::v1::generate_tests_response::Event;
 use shim_proto::evolution::v1::{GenerateTestsRequest, GenerateTestsResponse};
 use shim_proto::limits::evolution::{DEFAULT_FUNCTIONS, MAX_FUNCTIONS};
 use shim_runtime::rpc::ResponseStream;
 use tonic::Status;
+use uuid::Uuid;
 
 use super::api::Api;
 use super::fields::Fields;
 use super::runs::{self, Mutation};
-use crate::error::EvolutionError;
+use super::streamed::{Streamed, progress_to};
+use crate::metrics::Timed;
+use crate::test_generator::Options;
 
 pub(super) async fn handle(
     api: &Api,
@@ -16,9 +20,9 @@ pub(super) async fn handle(
 ) -> Result<ResponseStream<GenerateTestsResponse>, Status> {
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
-    let _path = fields.path("path", &request.path);
+    let path = fields.path("path", &request.path);
     fields.include(&request.include);
-    let _functions = fields.count(
+    let functions = fields.count(
         "max_functions",
         request.max_functions,
         DEFAULT_FUNCTIONS,
@@ -27,8 +31,45 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let mutation = Mutation::new("GenerateTests", &request.request_id, &request);
-    let answered = runs::answer(api, &api.generating, mutation, |_events, _cancel| async {
-        Err(EvolutionError::NotBuilt("generate tests"))
-    });
+    let options = Options {
+        include: request.include,
+        max_functions: functions as usize,
+        seed: seed(request.seed),
+        run_limit: api.config.test_timeout,
+    };
+    let engine = api.engine.clone();
+    let answered = runs::answer(
+        api,
+        &api.generating,
+        mutation,
+        |events, cancel| async move {
+            let timed = Timed::begin("generate_tests");
+            let (told, progress) = (events.downgrade(), progress_to(&events));
+            let on_function = move |function| {
+                if let Some(events) = told.upgrade() {
+                    let _ = events.try_send(GenerateTestsResponse::of(Event::Function(function)));
+                }
+            };
+            let done = engine
+                .generate_tests(&path, &options, &progress, &on_function, &cancel)
+                .await;
+            timed.end(done.is_ok());
+            let report = done.map_err(|error| engine.explained(error))?;
+            // A reader that has gone is seen by the run.
+            let _ = events
+                .send(GenerateTestsResponse::of(Event::Report(report)))
+                .await;
+            Ok(())
+        },
+    );
     Ok(answered.await?)
+}
+
+/// The seed that was asked for, or a new one.
+pub(crate) fn seed(asked: u64) -> u64 {
+    match asked {
+        // A whole number that every reader of JSON keeps.
+        0 => (Uuid::new_v4().as_u64_pair().0 >> 12).max(1),
+        asked => asked,
+    }
 }

@@ -24,8 +24,12 @@ pub(super) async fn handle(
     let before = page_token(&mut fields, &request.page_token);
     fields.finish()?;
 
+    let root = match path {
+        Some(path) => Some(api.root_of(&path).await),
+        None => None,
+    };
     let filter = EvolutionFilter {
-        root: path.map(|path| api.root_of(&path)),
+        root,
         states,
         before,
     };

@@ -21,7 +21,10 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let engine = PatternEngine::load(&api.store, transform).await?;
-    let root = path.map(|path| api.root_of(&path)).unwrap_or_default();
+    let root = match path {
+        Some(path) => api.root_of(&path).await,
+        None => String::new(),
+    };
     Ok(ListPatternsResponse {
         patterns: engine.patterns(&root),
     })

@@ -22,6 +22,7 @@ use shim_runtime::unary;
 use tonic::{Request, Response, Status};
 
 pub(crate) use api::Api;
+pub(crate) use generate_tests::seed;
 
 #[tonic::async_trait]
 impl EvolutionService for Api {

@@ -20,7 +20,7 @@ use super::streamed::{Streamed, bounded};
 use crate::error::EvolutionError;
 
 /// Messages that wait for a slow reader.
-const WAITING: usize = 16;
+const WAITING: usize = 64;
 
 /// A streaming mutation.
 pub(super) struct Mutation {

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::api::Api;
 use crate::error::EvolutionError;
+use crate::tool_host::ProgressSink;
 
 /// How long work that was called off may take to clean up before it is dropped.
 const WIND_DOWN: Duration = Duration::from_secs(10);
@@ -60,6 +61,17 @@ streamed! {
     GenerateTestsResponse in generate_tests_response,
 }
 
+/// Where rooms say how far they are: to the messages of a stream. What finds no room is worth no wait.
+pub(super) fn progress_to<T: Streamed>(messages: &mpsc::Sender<T>) -> ProgressSink {
+    // A run ends when nobody can say anything any more, and rooms may keep a sink.
+    let messages = messages.downgrade();
+    ProgressSink::new(move |progress| {
+        if let Some(messages) = messages.upgrade() {
+            let _ = messages.try_send(T::progress(progress));
+        }
+    })
+}
+
 /// Runs `work` once there is room for it. It ends by itself, after `evolution.timeout`, with the service, or when `cancel`
 /// is cancelled; in the last three cases `cancel` tells `work`, which then cleans up.
 pub(super) async fn bounded<T: Streamed, R>(
@@ -88,7 +100,7 @@ async fn wait_for_room<'a, T: Streamed>(
     events: &mpsc::Sender<T>,
     cancel: &CancellationToken,
 ) -> Result<tokio::sync::SemaphorePermit<'a>, EvolutionError> {
-    if let Ok(room) = api.room.try_acquire() {
+    if let Ok(room) = api.engine.room.try_acquire() {
         return Ok(room);
     }
     let told = Progress {
@@ -98,7 +110,7 @@ async fn wait_for_room<'a, T: Streamed>(
     };
     let _ = events.try_send(T::progress(told));
     tokio::select! {
-        room = api.room.acquire() => room.map_err(|_| EvolutionError::Stopping),
+        room = api.engine.room.acquire() => room.map_err(|_| EvolutionError::Stopping),
         () = cancel.cancelled() => Err(EvolutionError::Cancelled),
         () = api.tasks.shutdown().wait() => Err(EvolutionError::Stopping),
     }

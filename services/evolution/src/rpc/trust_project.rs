@@ -17,12 +17,12 @@ pub(super) async fn handle(
     let path = fields.path("path", &request.path);
     fields.finish()?;
 
-    let root = api.root_of(&path);
+    let project = api.engine.project(&path).await?;
+    let root = project.root().to_string_lossy().into_owned();
     let response = TrustProjectResponse {
         project: Some(Project {
-            root: root.clone(),
             is_trusted: request.trust,
-            ..Project::default()
+            ..project.to_message()
         }),
     };
     let response = api

@@ -11,6 +11,7 @@ use super::evolution_store::Store;
 use super::outcomes;
 use crate::domain::patterns::{Outcome, outcome_of, state_word};
 use crate::error::EvolutionError;
+use crate::metrics;
 
 pub(super) const COLUMNS: &str = "id, request_id, record, diffs, hash";
 
@@ -60,7 +61,7 @@ impl Store {
         .await
     }
 
-    /// The evolution whose id is `given` or begins with it, with its diffs.
+    /// The evolution whose id is `given`, or begins or ends with it, with its diffs.
     ///
     /// # Errors
     /// If there is none or several; damage; the store's failures.
@@ -198,6 +199,7 @@ fn record_outcome(
         .project
         .as_ref()
         .map_or("", |project| &project.root);
+    shim_sqlite::after_commit(move || metrics::record_outcome(outcome));
     outcomes::record(
         db,
         &evolution.evolution_id,
@@ -208,11 +210,13 @@ fn record_outcome(
     )
 }
 
-/// Finds by the beginning of an id.
+/// Finds by the beginning or the end of an id: those of one hour begin alike.
 fn find(db: &Connection, given: &str) -> Result<Found, EvolutionError> {
-    // Ids are hexadecimal digits and hyphens, all before this character.
-    let sql =
-        format!("SELECT {COLUMNS} FROM evolutions WHERE id >= ?1 AND id < ?1 || 'z' LIMIT 100");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM evolutions WHERE row_id IN (
+             SELECT row_id FROM evolutions
+             WHERE substr(id, 1, length(?1)) = ?1 OR substr(id, -length(?1)) = ?1) LIMIT 100"
+    );
     let mut statement = db.prepare_cached(&sql)?;
     let rows = statement.query_map([given], StoredRow::read)?;
     let mut rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;

@@ -86,11 +86,13 @@ async fn the_same_proposal_twice_is_one_until_it_is_decided() {
 }
 
 #[tokio::test]
-async fn an_id_is_found_by_its_beginning_if_that_is_the_only_one() {
+async fn an_id_is_found_by_its_beginning_or_end_if_that_is_the_only_one() {
     let (_folder, store) = store();
     let first = store.insert_proposal(proposal("/p", "x")).await.unwrap();
     let short = &first.evolution_id[..8];
     assert_eq!(store.evolution(short).await.unwrap().evolution, first);
+    let end = &first.evolution_id[28..];
+    assert_eq!(store.evolution(end).await.unwrap().evolution, first);
     let upper = first.evolution_id.to_uppercase();
     assert_eq!(store.evolution(&upper).await.unwrap().evolution, first);
     store.insert_proposal(proposal("/p", "y")).await.unwrap();
@@ -104,7 +106,7 @@ async fn an_id_is_found_by_its_beginning_if_that_is_the_only_one() {
         refused,
         EvolutionError::EvolutionAmbiguous { count: 2, .. }
     ));
-    let unknown = store.evolution("ffff").await.err().unwrap();
+    let unknown = store.evolution("ffffff").await.err().unwrap();
     assert!(matches!(unknown, EvolutionError::EvolutionUnknown(_)));
 }
 

@@ -4,15 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shim_exec::{Artifacts, ExitCause, Groups, Launch, Output, Run, RunLimits};
+use shim_exec::{Artifacts, ExitCause, Groups, Keeping, Launch, Output, Run, RunLimits};
 use tokio_util::sync::CancellationToken;
 
 /// Bytes kept of each stream.
 const MAX_OUTPUT: usize = 64 * 1024;
 /// Between SIGTERM and SIGKILL: a cancelled call leaves nothing behind after two seconds.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long files with longer output are kept.
-const KEEP_OUTPUT: Duration = Duration::from_secs(24 * 3_600);
+/// How long files with longer output are kept, and how many bytes of them.
+const KEEP_OUTPUT: Keeping = Keeping {
+    time: Duration::from_secs(24 * 3_600),
+    bytes: 256 << 20,
+};
 
 /// Runs programs to their end.
 #[derive(Debug, Clone)]

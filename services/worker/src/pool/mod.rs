@@ -14,7 +14,7 @@ use shim_runtime::background::BackgroundTasks;
 use shim_runtime::ids::WorkerId;
 use shim_runtime::process;
 use shim_store::{Error, IdempotencyKey, Store};
-use shim_work::{WorkerHandle, WorkerOptions};
+use shim_work::{Executor, WorkerHandle, WorkerOptions};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::timeout;
 
@@ -23,6 +23,7 @@ use crate::config::{Config, ExecutorConfig, ExecutorKind};
 use crate::distributor::Distributor;
 use crate::error::WorkerError;
 use crate::executor::ExecutorContext;
+use crate::own_worker::OwnWorker;
 use redis_task_backend::RedisTaskBackend;
 
 /// How long one claim of a worker waits for a task.
@@ -104,6 +105,42 @@ impl WorkerPool {
                 known => WorkerError::ExecutorUnknown { name, known },
             }
         })?;
+        let new_id = WorkerId::new();
+        let new = registration(new_id, executor, &start);
+        let does = self.executor_context.executor(executor);
+        self.admit(idempotency_key, new_id, new, start.executor.clone(), does)
+            .await
+    }
+
+    /// Registers a worker that does tasks with code of this process, and lets it take tasks.
+    pub(crate) async fn start_own(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        own: &OwnWorker,
+    ) -> Result<Registered, WorkerError> {
+        let new_id = WorkerId::new();
+        let new = Registered {
+            worker_id: new_id.into(),
+            name: own.name.to_owned(),
+            kind: own.kind.into(),
+            capacity: own.capacity,
+            node: process::hostname(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Registered::default()
+        };
+        let does = Arc::clone(&own.executor);
+        self.admit(idempotency_key, new_id, new, own.name.to_owned(), does)
+            .await
+    }
+
+    async fn admit(
+        &self,
+        idempotency_key: &IdempotencyKey,
+        new_id: WorkerId,
+        new: Registered,
+        name: String,
+        does: Arc<dyn Executor>,
+    ) -> Result<Registered, WorkerError> {
         let is_closed = self.is_closed.lock().await;
         if *is_closed {
             return Err(Error::Stopping.into());
@@ -111,8 +148,6 @@ impl WorkerPool {
         if self.workers().len() >= MAX_WORKERS {
             return Err(Error::Overloaded.into());
         }
-        let new_id = WorkerId::new();
-        let new = registration(new_id, executor, &start);
         let dead_after = self.store.registry_config().dead_after;
         let registry = &self.store.registry;
         let registered = registry.register(idempotency_key, new, dead_after).await?;
@@ -120,7 +155,7 @@ impl WorkerPool {
         if id != new_id && self.was_started(id).await? {
             return Ok(registered);
         }
-        self.spawn(id, executor, start.executor.clone(), registered.clone());
+        self.spawn(id, does, name, registered.clone());
         Ok(registered)
     }
 
@@ -133,7 +168,7 @@ impl WorkerPool {
         Ok(worker.is_some_and(|worker| worker.state() == WorkerState::Stopped))
     }
 
-    fn spawn(&self, id: WorkerId, executor: &ExecutorConfig, name: String, registered: Registered) {
+    fn spawn(&self, id: WorkerId, does: Arc<dyn Executor>, name: String, registered: Registered) {
         let options = WorkerOptions {
             capacity: registered.capacity,
             stuck_after: self.config.stuck_after,
@@ -146,12 +181,7 @@ impl WorkerPool {
             self.checkpointer.clone(),
             registered,
         ));
-        let worker = WorkerHandle::start(
-            backend.clone(),
-            self.executor_context.executor(executor),
-            options,
-            &self.background,
-        );
+        let worker = WorkerHandle::start(backend.clone(), does, options, &self.background);
         tracing::info!(worker = %id, executor = name, "a worker started");
         let stopped = worker.stopped();
         let pooled = PooledWorker {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use shim_proto::evolution::v1::{AnalysisReport, Finding, Location, Severity};
 
 /// The report's findings, one run for each tool. Columns count UTF-16 units, which the run says.
-pub(crate) fn sarif(report: &AnalysisReport, findings: &[Finding]) -> Value {
+#[must_use]
+pub fn sarif(report: &AnalysisReport, findings: &[Finding]) -> Value {
     let mut by_tool: BTreeMap<&str, Vec<&Finding>> = BTreeMap::new();
     for run in &report.tools {
         by_tool.entry(&run.tool).or_default();

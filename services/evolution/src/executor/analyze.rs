@@ -1,0 +1,138 @@
+//! Tasks of the kind `analyze`.
+
+use serde_json::{Value, json};
+use shim_proto::coordination::v1::TaskResult;
+use shim_proto::evolution::v1::AnalysisReport;
+use shim_proto::evolution::v1::analyze_workflow_response::Event;
+use shim_proto::limits::evolution::{DEFAULT_ITEMS, MAX_ITEMS};
+use shim_render::text::{name, one_line};
+use shim_runtime::free_form;
+use tokio::sync::mpsc;
+
+use super::Attempt;
+use super::arguments::Arguments;
+use crate::analyzer::AnalysisOptions;
+use crate::error::EvolutionError;
+
+/// Opportunities and hotspots of a result: a model reads them.
+const TOLD: usize = 10;
+const WAITING: usize = 16;
+
+impl Attempt<'_> {
+    pub(super) async fn analyze(
+        &self,
+        arguments: &Arguments,
+    ) -> Result<TaskResult, EvolutionError> {
+        let options = AnalysisOptions {
+            include: arguments.include.clone(),
+            with_findings: false,
+            first_picture_only: arguments
+                .flag("first_picture_only")
+                .map_err(EvolutionError::Arguments)?,
+            limit: arguments
+                .number("limit", DEFAULT_ITEMS, MAX_ITEMS)
+                .map_err(EvolutionError::Arguments)? as usize,
+        };
+        let with_history = arguments
+            .flag("with_work_history")
+            .map_err(EvolutionError::Arguments)?;
+        let (events, mut said) = mpsc::channel::<Event>(WAITING);
+        let work =
+            self.engine
+                .analyze(&arguments.path, options, with_history, events, &self.cancel);
+        let telling = async {
+            while let Some(event) = said.recv().await {
+                if let Event::Progress(progress) = event {
+                    self.progress.tell(&progress);
+                }
+            }
+        };
+        let (report, ()) = tokio::join!(work, telling);
+        Ok(result(&report?))
+    }
+}
+
+/// The report in short.
+fn result(report: &AnalysisReport) -> TaskResult {
+    let mut text = report.summary.clone();
+    for (i, it) in report.opportunities.iter().take(TOLD).enumerate() {
+        let place = it.location.clone().unwrap_or_default();
+        text += &format!(
+            "\n{}. {} ({}:{})",
+            i + 1,
+            one_line(&it.title, 160),
+            name(&place.path, 160),
+            place.line
+        );
+    }
+    if !report.unread_files.is_empty() {
+        text += &format!("\n{} files were not fully read", report.unread_files.len());
+    }
+    TaskResult {
+        text,
+        data: data(report).as_object().and_then(free_form::from_json),
+        ..TaskResult::default()
+    }
+}
+
+fn data(report: &AnalysisReport) -> Value {
+    let opportunities = report.opportunities.iter().take(TOLD).map(|it| {
+        let place = it.location.clone().unwrap_or_default();
+        json!({
+            "kind": it.kind,
+            "title": it.title,
+            "path": place.path,
+            "line": place.line,
+            "score": it.score,
+            "transform": it.transform,
+            "evidence": it.evidence.iter().take(3).map(|fact| &fact.text).collect::<Vec<_>>(),
+        })
+    });
+    let hotspots = report.hotspots.iter().take(TOLD);
+    json!({
+        "analysis_id": report.analysis_id,
+        "errors": report.errors,
+        "warnings": report.warnings,
+        "suppressed": report.suppressed,
+        "unread_files": report.unread_files.len(),
+        "opportunities": opportunities.collect::<Vec<_>>(),
+        "hotspots": hotspots.map(|it| json!({"path": it.path, "score": it.score})).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use shim_proto::evolution::v1::{Location, Opportunity};
+
+    use super::*;
+
+    #[test]
+    fn a_result_is_short_and_says_the_same_as_text_and_as_data() {
+        let opportunity = Opportunity {
+            title: "Split total\nin two".into(),
+            location: Some(Location {
+                path: "a.js".into(),
+                line: 7,
+                ..Location::default()
+            }),
+            ..Opportunity::default()
+        };
+        let report = AnalysisReport {
+            summary: "12 files.".into(),
+            opportunities: vec![opportunity; 30],
+            errors: 2,
+            ..AnalysisReport::default()
+        };
+        let result = result(&report);
+        assert!(
+            result
+                .text
+                .starts_with("12 files.\n1. Split total in two (a.js:7)\n2. ")
+        );
+        assert_eq!(result.text.lines().count(), 1 + TOLD);
+        let data = free_form::to_json(&result.data.unwrap());
+        assert_eq!(data["errors"], json!(2));
+        assert_eq!(data["opportunities"].as_array().unwrap().len(), TOLD);
+    }
+}

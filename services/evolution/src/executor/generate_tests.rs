@@ -1,0 +1,98 @@
+//! Tasks of the kind `generate_tests`: the tests are a proposal, whose task waits for approval.
+
+use serde_json::json;
+use shim_proto::coordination::v1::TaskResult;
+use shim_proto::evolution::v1::{TestFigures, TestGenerationReport};
+use shim_proto::limits::evolution::{DEFAULT_FUNCTIONS, MAX_FUNCTIONS};
+use shim_render::figures::{count, percent};
+use shim_render::text::short_id;
+
+use super::Attempt;
+use super::arguments::Arguments;
+use super::evolve::of;
+use crate::error::EvolutionError;
+use crate::rpc::seed;
+use crate::test_generator::Options;
+
+impl Attempt<'_> {
+    pub(super) async fn generate_tests(
+        &self,
+        arguments: &Arguments,
+    ) -> Result<TaskResult, EvolutionError> {
+        let number = |field, default, max| {
+            let number = arguments.number(field, default, max);
+            number.map_err(EvolutionError::Arguments)
+        };
+        let options = Options {
+            include: arguments.include.clone(),
+            max_functions: number("max_functions", DEFAULT_FUNCTIONS, MAX_FUNCTIONS)? as usize,
+            seed: seed(u64::from(number("seed", 0, u32::MAX)?)),
+            run_limit: self.engine.config.test_timeout,
+        };
+        let report = self
+            .engine
+            .generate_tests(
+                &arguments.path,
+                &options,
+                &self.sink(),
+                &|_| {},
+                &self.cancel,
+            )
+            .await?;
+        let task_id = match &report.evolution {
+            Some(evolution) => self.submit_gated(evolution).await?,
+            None => String::new(),
+        };
+        Ok(result(&report, &task_id))
+    }
+}
+
+/// The report in short.
+fn result(report: &TestGenerationReport, task_id: &str) -> TaskResult {
+    let kept: u32 = report.functions.iter().map(|function| function.kept).sum();
+    let (before, after) = (
+        report.before.unwrap_or_default(),
+        report.after.unwrap_or_default(),
+    );
+    let share = |figures: &TestFigures| match figures.mutation_score {
+        score if score < 0.0 => "not measured".to_owned(),
+        score => percent(score),
+    };
+    let mut text = format!(
+        "{} kept for {}; mutants killed: {} before, {} after",
+        count(kept.into(), "test"),
+        count(report.functions.len() as u64, "function"),
+        share(&before),
+        share(&after)
+    );
+    let evolution_id = report.evolution.as_ref().map_or("", |it| &it.evolution_id);
+    if !evolution_id.is_empty() {
+        text += &format!("\n`shim evolve show {}` shows them", short_id(evolution_id));
+    }
+    if !task_id.is_empty() {
+        text += &format!(
+            ", `shim tasks approve {}` commits them on a branch",
+            short_id(task_id)
+        );
+    }
+    let functions = report.functions.iter().map(|it| {
+        json!({
+            "path": it.path,
+            "function": it.function,
+            "kept": it.kept,
+            "mutants": it.mutants,
+            "killed_mutants": it.killed_mutants,
+            "skipped": it.skipped,
+        })
+    });
+    of(
+        text,
+        &json!({
+            "evolution_id": evolution_id,
+            "task_id": task_id,
+            "test_runner": report.test_runner,
+            "functions": functions.collect::<Vec<_>>(),
+            "mutation_score": [before.mutation_score, after.mutation_score],
+        }),
+    )
+}

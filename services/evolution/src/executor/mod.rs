@@ -1,0 +1,214 @@
+//! The executor `analysis`: does tasks of the kinds `analyze`, `evolve` and `generate_tests`.
+//!
+//! A task says what to do in its payload, or in its files and workspace. Its result is short: a text for people and models,
+//! and the same as data. What takes a decision of people becomes a task of its own that waits for approval.
+
+mod analyze;
+mod arguments;
+mod evolve;
+mod generate_tests;
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use shim_proto::coordination::v1::TaskResult;
+use shim_proto::evolution::v1::Progress;
+use shim_proto::reasons::task::{EXECUTOR_FAILED, NOT_ALLOWED, TIMED_OUT};
+use shim_runtime::service_error::{ErrorCode, ServiceError};
+use shim_work::{
+    AttemptFailure, AttemptOutcome, ClaimedTask, Executor, ProgressHandle, ProgressUpdate,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::engine::Engine;
+use crate::error::EvolutionError;
+use crate::metrics::Timed;
+use crate::tool_host::ProgressSink;
+use arguments::Arguments;
+
+/// Does tasks with the rooms of this service.
+pub(crate) struct AnalysisExecutor {
+    engine: Engine,
+}
+
+/// What an attempt works with.
+struct Attempt<'a> {
+    engine: &'a Engine,
+    claim: &'a ClaimedTask,
+    progress: Arc<Told>,
+    cancel: CancellationToken,
+}
+
+/// The last words of an attempt, read by who reports them.
+#[derive(Default)]
+struct Told(std::sync::Mutex<Option<String>>, tokio::sync::Notify);
+
+impl Told {
+    fn tell(&self, progress: &Progress) {
+        let counted = match (progress.done, progress.total) {
+            (done, total) if total > 0 => format!(" {done} of {total}"),
+            (done, _) if done > 0 => format!(" {done}"),
+            _ => String::new(),
+        };
+        let mut last = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        *last = Some(format!("{}{counted}: {}", progress.stage, progress.text));
+        self.1.notify_one();
+    }
+
+    fn take(&self) -> Option<String> {
+        let mut last = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        last.take()
+    }
+}
+
+impl AnalysisExecutor {
+    pub(crate) const fn new(engine: Engine) -> Self {
+        Self { engine }
+    }
+
+    async fn attempt(
+        &self,
+        claim: &ClaimedTask,
+        progress: &ProgressHandle,
+        stop: &CancellationToken,
+    ) -> AttemptOutcome {
+        let attempt = Attempt {
+            engine: &self.engine,
+            claim,
+            progress: Arc::default(),
+            cancel: stop.child_token(),
+        };
+        let told = Arc::clone(&attempt.progress);
+        let reporting = async {
+            loop {
+                told.1.notified().await;
+                progress.update(ProgressUpdate {
+                    note: told.take(),
+                    ..ProgressUpdate::default()
+                });
+            }
+        };
+        let done = tokio::select! {
+            done = attempt.run() => done,
+            () = reporting => return AttemptOutcome::Stopped,
+        };
+        match done {
+            _ if stop.is_cancelled() => AttemptOutcome::Stopped,
+            Ok(result) => AttemptOutcome::Completed(result),
+            Err(failure) => AttemptOutcome::Failed(failure),
+        }
+    }
+}
+
+impl Attempt<'_> {
+    /// Works once there is room, at most as long as the task or the service allows.
+    async fn run(&self) -> Result<TaskResult, AttemptFailure> {
+        let arguments = Arguments::of(&self.claim.task).map_err(|why| AttemptFailure {
+            is_final: true,
+            ..AttemptFailure::new(NOT_ALLOWED, &why)
+        })?;
+        let asked = shim_render::time::duration(self.claim.task.timeout);
+        let limit = asked.unwrap_or(self.engine.config.timeout);
+        let work = async {
+            let _room = self.engine.room.acquire().await;
+            self.of_kind(&arguments).await
+        };
+        tokio::pin!(work);
+        let done = tokio::select! {
+            done = &mut work => done,
+            () = tokio::time::sleep(limit) => {
+                self.cancel.cancel();
+                // It cleans up after itself.
+                let _ = tokio::time::timeout(WIND_DOWN, work).await;
+                let why = format!("it took longer than {} s", limit.as_secs());
+                return Err(AttemptFailure::new(TIMED_OUT, &why));
+            }
+        };
+        done.map_err(|error| failure(self.engine.explained(error)))
+    }
+
+    async fn of_kind(&self, arguments: &Arguments) -> Result<TaskResult, EvolutionError> {
+        match self.claim.task.kind.as_str() {
+            "analyze" => self.timed("analyze", self.analyze(arguments)).await,
+            "evolve" => match arguments
+                .text("evolution_id")
+                .map_err(EvolutionError::Arguments)?
+            {
+                Some(evolution_id) => self.timed("approve", self.apply(evolution_id)).await,
+                None => self.timed("evolve", self.evolve(arguments)).await,
+            },
+            "generate_tests" => {
+                self.timed("generate_tests", self.generate_tests(arguments))
+                    .await
+            }
+            other => Err(EvolutionError::KindUnknown(other.to_owned())),
+        }
+    }
+
+    async fn timed<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T, EvolutionError>>,
+    ) -> Result<T, EvolutionError> {
+        let timed = Timed::begin(operation);
+        let done = work.await;
+        timed.end(done.is_ok());
+        done
+    }
+
+    /// Where rooms say how far they are.
+    fn sink(&self) -> ProgressSink {
+        let told = Arc::clone(&self.progress);
+        ProgressSink::new(move |progress| told.tell(&progress))
+    }
+}
+
+/// How long work that was called off may take to clean up before it is dropped.
+const WIND_DOWN: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// What failed, as who submitted the task reads it. What no further attempt can mend is final.
+fn failure(error: EvolutionError) -> AttemptFailure {
+    let error = ServiceError::from(error);
+    let may_pass = matches!(
+        error.code,
+        ErrorCode::Unavailable | ErrorCode::ResourceExhausted | ErrorCode::Internal
+    );
+    let reason = match error.code {
+        ErrorCode::PermissionDenied => NOT_ALLOWED,
+        ErrorCode::DeadlineExceeded => TIMED_OUT,
+        _ => EXECUTOR_FAILED,
+    };
+    let remedy = error
+        .remedy
+        .map(|remedy| format!("; {remedy}"))
+        .unwrap_or_default();
+    AttemptFailure {
+        is_final: !may_pass,
+        ..AttemptFailure::new(
+            reason,
+            &format!("{}: {}{remedy}", error.reason, error.message),
+        )
+    }
+}
+
+impl Executor for AnalysisExecutor {
+    /// What may be missing, such as Node, is missing to a task, not to the worker: the task then fails and says so.
+    fn check_runnable(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn run<'a>(
+        &'a self,
+        claim: &'a ClaimedTask,
+        progress: &'a ProgressHandle,
+        stop: &'a CancellationToken,
+    ) -> BoxFuture<'a, AttemptOutcome> {
+        Box::pin(self.attempt(claim, progress, stop))
+    }
+}

@@ -1,0 +1,42 @@
+//! Whether the service can keep changes, told to the probes: the outcome of the newest commit, and of a try while it is in
+//! doubt.
+
+use std::time::Duration;
+
+use shim_runtime::lifecycle::Shutdown;
+use shim_runtime::server::Readiness;
+
+use crate::store::Store;
+
+/// Between two looks at the disk.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Keeps the readiness of the gRPC service `name` until the shutdown begins.
+pub(crate) async fn run(
+    store: Store,
+    name: &'static str,
+    readiness: Readiness,
+    shutdown: Shutdown,
+) {
+    let mut failure = store.failure();
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let is_failing = failure.borrow_and_update().is_some();
+        let state = match is_failing {
+            false => Ok(()),
+            true => Err("the database of evolutions cannot be written; the log says why".into()),
+        };
+        readiness.set(name, state);
+        tokio::select! {
+            () = shutdown.wait() => return,
+            changed = failure.changed() => if changed.is_err() { return },
+            _ = tick.tick() => {
+                let in_doubt = is_failing || store.is_nearly_full();
+                if in_doubt && let Err(error) = store.try_writing().await {
+                    tracing::debug!(%error, "changes cannot be kept");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `shim analyze`: what a project is like, and what would help it most.
+
+#[cfg(test)]
+mod printed;
+mod report;
+mod watch;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use serde_json::json;
+use shim_proto::evolution::v1::analyze_workflow_response::Event;
+use shim_proto::evolution::v1::{AnalysisReport, AnalyzeWorkflowRequest, Finding};
+use shim_proto::limits::evolution::MAX_ITEMS;
+use tonic::Request;
+
+use crate::config::Config;
+use crate::connection::{self, Evolution as Service, call};
+use crate::error::CliError;
+use crate::evolve::absolute_path;
+use crate::evolve::progress::ProgressLine;
+use crate::output::json;
+
+/// What to analyze.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The project, or a file or folder in it
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// Only this file or folder, relative to PATH; may be given again
+    #[arg(long, value_name = "PATH")]
+    include: Vec<String>,
+    /// End after the first picture, within about a second
+    #[arg(long)]
+    first: bool,
+    /// Print every finding, too
+    #[arg(long)]
+    findings: bool,
+    /// Say what SHIM's own history of the project shows, too
+    #[arg(long)]
+    history: bool,
+    /// Analyze again whenever a file changes, until Ctrl-C
+    #[arg(long, conflicts_with = "sarif")]
+    watch: bool,
+    /// The most opportunities, hotspots and figures [default: 20]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_ITEMS)))]
+    limit: Option<u32>,
+    /// Exit with 1 if there are findings of this severity or a graver one
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    fail_on: Option<FailOn>,
+    /// Print canonical proto JSON (an AnalysisReport; with --findings {"report": ..., "findings": [...]})
+    #[arg(long)]
+    json: bool,
+    /// Print all findings as SARIF 2.1.0, for code hosts and editors
+    #[arg(long, conflicts_with = "json")]
+    sarif: bool,
+}
+
+/// The least severity that fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    Error,
+    Warning,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  shim analyze .
+  shim analyze . --first                 what fast tools see
+  shim analyze . --json | jq .opportunities[0]
+  shim analyze . --sarif > shim.sarif
+  shim analyze . --fail-on error         for CI
+
+Exit code: 0, or 1 if --fail-on found something or the analysis failed. Nothing in the project is changed or installed. Its
+own ESLint configuration is used once it is trusted (`shim trust PATH`); until then SHIM's own, and the report says so.";
+
+/// What an analysis told.
+#[derive(Debug, Default)]
+struct Told {
+    report: AnalysisReport,
+    findings: Vec<Finding>,
+}
+
+/// Analyzes.
+pub(crate) async fn run(
+    args: Args,
+    config: &Config,
+    out: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
+    let asked = AnalyzeWorkflowRequest {
+        path: absolute_path(&args.path)?,
+        include: args.include.clone(),
+        with_findings: args.findings || args.sarif,
+        first_picture_only: args.first,
+        with_work_history: args.history,
+        limit: args.limit.unwrap_or_default(),
+    };
+    let mut service = connection::evolution(config).await?;
+    if args.watch {
+        return watch::run(&args, asked, service, out).await;
+    }
+    let told = analyze(&mut service, asked).await?;
+    print(&args, &told, out)?;
+    Ok(exit_code(&args, &told.report))
+}
+
+async fn analyze(service: &mut Service, asked: AnalyzeWorkflowRequest) -> Result<Told, CliError> {
+    let mut stream = call(service.analyze_workflow(Request::new(asked))).await?;
+    let (mut report, mut findings) = (None, Vec::new());
+    let mut progress = ProgressLine::new();
+    while let Some(message) = stream.message().await? {
+        match message.event {
+            Some(Event::Progress(done)) => progress.tell(&done),
+            Some(Event::FirstPicture(_)) | None => {}
+            Some(Event::Findings(page)) => findings.extend(page.findings),
+            Some(Event::Report(end)) => report = Some(end),
+        }
+    }
+    progress.clear();
+    let report = report.ok_or_else(|| {
+        CliError::new("the service ended its answer without a report")
+            .hint("run it again; `shim doctor` finds the usual causes")
+    })?;
+    Ok(Told { report, findings })
+}
+
+fn print(args: &Args, told: &Told, out: &mut dyn Write) -> Result<(), CliError> {
+    let Told { report, findings } = told;
+    if args.sarif {
+        json::write_pretty(out, &shim_evolution::sarif(report, findings))?;
+    } else if args.json && args.findings {
+        let findings: Vec<_> = findings.iter().map(json::value).collect::<Result<_, _>>()?;
+        let document = json!({"report": json::value(report)?, "findings": findings});
+        json::write_value(out, &document)?;
+    } else if args.json {
+        json::write_line(out, report)?;
+    } else {
+        report::print(report, out)?;
+        if args.findings {
+            report::print_findings(findings, out)?;
+        }
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn exit_code(args: &Args, report: &AnalysisReport) -> ExitCode {
+    let counted = match args.fail_on {
+        None => 0,
+        Some(FailOn::Error) => report.errors,
+        Some(FailOn::Warning) => report.errors + report.warnings,
+    };
+    if counted == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

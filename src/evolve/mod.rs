@@ -1,0 +1,104 @@
+//! `shim evolve`: changes of a project, from their proposal to their end, and whose code may run for them.
+
+mod approve;
+mod diff;
+mod list;
+#[cfg(test)]
+mod printed;
+pub(crate) mod progress;
+mod propose;
+mod reject;
+mod revert;
+mod show;
+pub(crate) mod transforms;
+pub(crate) mod trust;
+mod words;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::config::Config;
+use crate::connection;
+use crate::error::CliError;
+
+/// What to propose, or what to do with a proposal.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+#[group(skip)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    propose: propose::Args,
+}
+
+/// What can be done with evolutions.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List evolutions, the newest first
+    List(list::Args),
+    /// Show one with its diff, its risk and what verification said
+    Show(show::Args),
+    /// Apply one in a worktree of its own, verify it, and commit it on its branch or discard it
+    Approve(approve::Args),
+    /// Turn one down
+    Reject(reject::Args),
+    /// Take a committed one back
+    Revert(revert::Args),
+    /// List the transforms there are
+    Transforms(transforms::Args),
+    /// Say whether a project's own code may run; the same as `shim trust`
+    Trust(trust::Args),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  shim evolve .                          propose what is safe; nothing is changed
+  shim evolve . --transform dead-code    only this transform
+  shim evolve . --custom codemod.js      the project's own jscodeshift transform
+  shim evolve show 9a0b1c2d              its diff, and why
+  shim evolve approve 9a0b1c2d           verified, then committed on a branch of its own
+  shim evolve revert 9a0b1c2d
+  shim evolve ./list                     a folder that is called like one of the commands
+
+The working tree is never touched: an approved evolution is a branch, which you merge.";
+
+/// Runs one of them.
+pub(crate) async fn run(
+    args: Args,
+    config: &Config,
+    out: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
+    let Some(command) = args.command else {
+        return propose::run(args.propose, config, out).await;
+    };
+    let service = connection::evolution(config);
+    match command {
+        Command::List(args) => list::run(&args, service.await?, out).await,
+        Command::Show(args) => show::run(&args, service.await?, out).await,
+        Command::Approve(args) => approve::run(args, service.await?, out).await,
+        Command::Reject(args) => reject::run(args, service.await?, out).await,
+        Command::Revert(args) => revert::run(args, service.await?, out).await,
+        Command::Transforms(args) => transforms::run(&args, service.await?, out).await,
+        Command::Trust(args) => trust::run(&args, config, out).await,
+    }
+}
+
+/// A path as typed, absolute: the service has another working folder.
+///
+/// # Errors
+/// If it is not UTF-8, which the contract cannot carry.
+pub(crate) fn absolute_path(typed: &Path) -> Result<String, CliError> {
+    let path = std::path::absolute(typed)?;
+    let path = path.into_os_string().into_string().map_err(|path| {
+        CliError::usage(format!(
+            "the path {} is not UTF-8",
+            PathBuf::from(path).display()
+        ))
+        .hint("rename the folder, or name it through a link whose name is UTF-8")
+    })?;
+    Ok(path)
+}
