@@ -243,9 +243,15 @@ async function observe(subject, plan, write) {
     for (let at = 0; at < target.cases.length; at++) {
       if (skip.has(`${target.id}/${at}`)) continue;
       write({ step: 'begin', f: target.id, at });
-      write({ step: 'end', f: target.id, at, ...(await observed(f, target.cases[at])) });
+      write({ step: 'end', f: target.id, at, ...(await observed(f, target.cases[at]).catch(unreadable)) });
     }
   }
+}
+
+// A value may throw while it is looked at: a proxy, a getter.
+function unreadable() {
+  watching = null;
+  return { value: null, type: 'object' };
 }
 
 async function observed(f, sources) {
