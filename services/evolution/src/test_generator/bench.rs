@@ -54,13 +54,7 @@ impl<'a> Bench<'a> {
 
     fn failed(what: &str) -> impl FnOnce(std::io::Error) -> EvolutionError {
         let what = format!("{what} cannot be written or read in the copy");
-        move |why| {
-            TestRunError::Io {
-                what,
-                why: why.to_string(),
-            }
-            .into()
-        }
+        move |why| TestRunError::io(what)(why).into()
     }
 
     /// Gives a module another text; the one that it had is kept for [`Bench::restore`].

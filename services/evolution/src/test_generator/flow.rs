@@ -79,6 +79,14 @@ pub(super) async fn generate(
     })
 }
 
+/// Tests that may be kept, and what became of mutants.
+pub(super) struct Tried {
+    pub(super) tests: Vec<Candidate>,
+    pub(super) screened: Screened,
+    /// What the project's own tests kill.
+    pub(super) own: measure::Before,
+}
+
 /// One generation, between its steps.
 pub(super) struct Generation<'a> {
     pub(super) bench: Bench<'a>,
@@ -99,62 +107,71 @@ impl Generation<'_> {
         progress.tell("tests", "the project's own tests", 0, 0);
         let before = measure(&mut self.bench, &self.instrumented, "hits-before").await?;
         let (chosen, reached) = self.chosen(found, &before);
-        progress.tell("tests", "trying inputs", 0, 0);
-        let looks = observe::observe(&mut self.bench, &chosen).await?;
-        let tests = self.candidates(&chosen, &looks);
-        progress.tell(
-            "mutants",
-            format!("{} tests that may be kept", tests.len()),
-            0,
-            0,
-        );
-        let screened = screen(&mut self.bench, &chosen, &self.by_path, &tests).await?;
-        let own = measure::before(
-            &mut self.bench,
-            &chosen,
-            &self.by_path,
-            &reached,
-            before.run.duration,
-        )
-        .await?;
+        let tried = self.try_out(&chosen, &reached, &before).await?;
         let mut dropped = Dropped::new();
-        let chosen_tests = self.chosen_tests(&chosen, &tests, &screened, &mut dropped);
-        let mut files = self.files(&chosen, &chosen_tests);
-        repeat(&mut self.bench, &mut files, self.options.seed, &mut dropped).await?;
-        prove(
-            &mut self.bench,
-            &mut files,
-            &self.by_path,
-            &screened.kills,
-            &mut dropped,
-        )
-        .await?;
-        let kept: BTreeSet<u32> = files
-            .iter()
-            .flat_map(|file| file.tests.iter().map(|(test, _)| test.id))
-            .collect();
-        let new_files = self.new_files(&files);
-        let killed = self.tell(&chosen, &tests, &screened, &kept, &dropped, on_function);
-        let scores = self.scores(&chosen, &reached, &own, &killed);
-        let after = if kept.is_empty() {
-            before.figures(&self.instrumented, scores.0)
-        } else {
+        let files = self.kept_files(&chosen, &tried, &mut dropped).await?;
+        let kept = files.iter().flat_map(|file| &file.tests);
+        let kept: BTreeSet<u32> = kept.map(|(test, _)| test.id).collect();
+        let killed = self.tell(&chosen, &tried, &kept, &dropped, on_function);
+        let scores = self.scores(&chosen, &reached, &tried.own, &killed);
+        let first = before.figures(&self.instrumented, scores.0);
+        let (mut last, mut evolution) = (first, None);
+        if !files.is_empty() {
+            progress.tell("tests", "all tests together", 0, 0);
             let after = measure(&mut self.bench, &self.instrumented, "hits-after").await?;
-            after.figures(&self.instrumented, scores.1)
-        };
-        let figures = before.figures(&self.instrumented, scores.0);
-        let why = why(&files, &figures, &after);
-        let told = std::mem::take(&mut self.told);
+            last = after.figures(&self.instrumented, scores.1);
+            let why = why(&files, &before, &after, [&first, &last]);
+            evolution = Some(proposal(project.clone(), &self.new_files(&files), why));
+        }
         Ok(TestGenerationReport {
             test_runner: before.run.runner.clone(),
-            functions: told.into_values().collect(),
-            before: Some(figures),
-            after: Some(after),
-            evolution: (!new_files.is_empty()).then(|| proposal(project.clone(), &new_files, why)),
+            functions: std::mem::take(&mut self.told).into_values().collect(),
+            before: Some(first),
+            after: Some(last),
+            evolution,
             project: Some(project),
             seed: self.options.seed,
             ..TestGenerationReport::default()
         })
+    }
+
+    /// Makes tests of what functions do, and tries them against mutants.
+    async fn try_out(
+        &mut self,
+        chosen: &[FoundModule],
+        reached: &BTreeSet<u32>,
+        before: &Measured,
+    ) -> Result<Tried, EvolutionError> {
+        let progress = self.bench.tools.progress;
+        progress.tell("tests", "trying inputs", 0, 0);
+        let looks = observe::observe(&mut self.bench, chosen).await?;
+        let tests = self.candidates(chosen, &looks);
+        let text = format!("{} tests that may be kept", tests.len());
+        progress.tell("mutants", text, 0, 0);
+        let bench = &mut self.bench;
+        let screened = screen(bench, chosen, &self.by_path, &tests).await?;
+        let suite_time = before.run.duration;
+        let own = measure::before(bench, chosen, &self.by_path, reached, suite_time).await?;
+        Ok(Tried {
+            tests,
+            screened,
+            own,
+        })
+    }
+
+    /// The files of the tests that stay.
+    async fn kept_files<'m>(
+        &mut self,
+        chosen: &'m [FoundModule],
+        tried: &'m Tried,
+        dropped: &mut Dropped,
+    ) -> Result<Vec<ModuleTests<'m>>, EvolutionError> {
+        let tests = self.chosen_tests(chosen, tried, dropped);
+        let mut files = self.files(chosen, &tests);
+        let bench = &mut self.bench;
+        repeat(bench, &mut files, self.options.seed, dropped).await?;
+        prove(bench, &mut files, &self.by_path, &tried.screened, dropped).await?;
+        Ok(files)
     }
 
     /// The functions that get tests: those that no test reaches first. What no input can be made for is told and left out.
@@ -251,12 +268,14 @@ impl Generation<'_> {
     }
 
     fn chosen_tests<'t>(
-        &mut self,
+        &self,
         chosen: &[FoundModule],
-        tests: &'t [Candidate],
-        screened: &Screened,
+        tried: &'t Tried,
         dropped: &mut Dropped,
     ) -> Vec<&'t Candidate> {
+        let Tried {
+            tests, screened, ..
+        } = tried;
         let mut all = Vec::new();
         for function in chosen.iter().flat_map(|module| &module.functions) {
             let own = tests

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::bench::Bench;
+use super::screen::Screened;
 use super::tools::{FoundModule, Instrumented};
 use crate::domain::testing::candidates::{Candidate, Claim};
 use crate::domain::testing::render::{Import, TestFile, render, titles};
-use crate::domain::testing::selection::{Kills, mutated, next_proof, orders};
+use crate::domain::testing::selection::{mutated, next_proof, orders};
 use crate::error::EvolutionError;
 use crate::test_runs::{TestRun, TestState, Verdict};
 
@@ -151,7 +152,7 @@ pub(super) async fn prove(
     bench: &mut Bench<'_>,
     files: &mut Vec<ModuleTests<'_>>,
     instrumented: &BTreeMap<String, Instrumented>,
-    kills: &Kills,
+    screened: &Screened,
     dropped: &mut Dropped,
 ) -> Result<(), EvolutionError> {
     for file in files.iter() {
@@ -162,7 +163,8 @@ pub(super) async fn prove(
         .iter()
         .flat_map(|file| file.tests.iter().map(|(test, _)| test.id))
         .collect();
-    let mut tried = BTreeSet::new();
+    // A mutant that does not end says nothing of the single test.
+    let mut tried = screened.endless.clone();
     for round in 0..MAX_PROOFS {
         bench.tools.progress.tell(
             "mutants",
@@ -178,7 +180,7 @@ pub(super) async fn prove(
                 .map(|(test, _)| test.id)
                 .filter(|id| open.contains(id))
                 .collect();
-            let mutant = next_proof(&own, &tried, kills).and_then(|id| {
+            let mutant = next_proof(&own, &tried, &screened.kills).and_then(|id| {
                 let made = instrumented.get(&file.module.path)?;
                 made.mutants.iter().find(|mutant| mutant.id == id)
             });

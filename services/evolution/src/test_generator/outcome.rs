@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use shim_proto::evolution::v1::{DroppedTests, TestFigures};
 
 use super::OnFunction;
-use super::flow::Generation;
+use super::flow::{Generation, Tried};
 use super::keep::{Dropped, ModuleTests};
-use super::measure::{self, share};
+use super::measure::{self, Measured, share};
 use super::proposal::NewFile;
 use super::screen::Screened;
-use super::tools::FoundModule;
+use super::tools::{FoundModule, Instrumented};
 use crate::domain::testing::candidates::Candidate;
 
 impl Generation<'_> {
@@ -35,8 +35,9 @@ impl Generation<'_> {
     pub(super) fn tell(
         &mut self,
         chosen: &[FoundModule],
-        tests: &[Candidate],
-        screened: &Screened,
+        Tried {
+            tests, screened, ..
+        }: &Tried,
         kept: &BTreeSet<u32>,
         dropped: &Dropped,
         on_function: OnFunction<'_>,
@@ -46,42 +47,14 @@ impl Generation<'_> {
             let Some(told) = self.told.get_mut(&function.id) else {
                 continue;
             };
-            let own: Vec<&Candidate> = tests.iter().filter(|test| test.f == function.id).collect();
-            let stayed: Vec<&&Candidate> =
-                own.iter().filter(|test| kept.contains(&test.id)).collect();
-            let mut killed: BTreeSet<u32> = stayed
-                .iter()
-                .filter_map(|test| screened.kills.get(&test.id))
-                .flatten()
-                .copied()
-                .collect();
-            if !stayed.is_empty() {
-                killed.extend(
-                    self.by_path
-                        .values()
-                        .flat_map(|made| &made.mutants)
-                        .filter(|it| it.f == function.id && screened.fatal.contains(&it.id))
-                        .map(|it| it.id),
-                );
-            }
-            let of_function = |id: &u32| {
-                self.by_path
-                    .values()
-                    .flat_map(|made| &made.mutants)
-                    .any(|it| it.id == *id && it.f == function.id)
-            };
-            killed.retain(of_function);
+            let own = tests.iter().filter(|test| test.f == function.id);
+            let own: Vec<&Candidate> = own.collect();
+            let stayed = own.iter().filter(|test| kept.contains(&test.id));
+            let stayed: Vec<u32> = stayed.map(|test| test.id).collect();
+            let killed = killed_by(&self.by_path, function.id, &stayed, screened);
             told.kept = u32::try_from(stayed.len()).unwrap_or(u32::MAX);
             told.killed_mutants = u32::try_from(killed.len()).unwrap_or(u32::MAX);
-            let mut reasons: BTreeMap<&str, u32> = BTreeMap::new();
-            for why in own.iter().filter_map(|test| dropped.get(&test.id)) {
-                *reasons.entry(*why).or_default() += 1;
-            }
-            let reasons = reasons.into_iter().map(|(reason, count)| DroppedTests {
-                count,
-                reason: reason.to_owned(),
-            });
-            told.dropped.extend(reasons);
+            told.dropped.extend(reasons(&own, dropped));
             if stayed.is_empty() && told.skipped.is_empty() {
                 told.skipped = "no test of it was kept".to_owned();
             }
@@ -136,22 +109,68 @@ impl Generation<'_> {
     }
 }
 
-/// Why the tests are proposed, with the figures.
-pub(super) fn why(files: &[ModuleTests<'_>], before: &TestFigures, after: &TestFigures) -> String {
-    let tests: usize = files.iter().map(|file| file.tests.len()).sum();
-    let percent = |share: f64| {
-        if share < 0.0 {
-            "not measured".to_owned()
-        } else {
-            format!("{:.0} %", share * 100.0)
-        }
+/// The mutants of a function that its kept tests notice. One that ended the process, or never ended, is noticed by any test.
+fn killed_by(
+    modules: &BTreeMap<String, Instrumented>,
+    f: u32,
+    kept: &[u32],
+    screened: &Screened,
+) -> BTreeSet<u32> {
+    let is_killed = |id: u32| {
+        let by_test = |test: &u32| screened.kills.get(test).is_some_and(|it| it.contains(&id));
+        kept.iter().any(by_test) || (!kept.is_empty() && screened.fatal.contains(&id))
     };
-    format!(
+    let mutants = modules.values().flat_map(|made| &made.mutants);
+    let own = mutants
+        .filter(|mutant| mutant.f == f)
+        .map(|mutant| mutant.id);
+    own.filter(|id| is_killed(*id)).collect()
+}
+
+fn reasons(tests: &[&Candidate], dropped: &Dropped) -> Vec<DroppedTests> {
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for why in tests.iter().filter_map(|test| dropped.get(&test.id)) {
+        *counts.entry(*why).or_default() += 1;
+    }
+    let reasons = counts.into_iter().map(|(reason, count)| DroppedTests {
+        count,
+        reason: reason.to_owned(),
+    });
+    reasons.collect()
+}
+
+/// Why the tests are proposed, with the figures and what a reader must know beside them.
+pub(super) fn why(
+    files: &[ModuleTests<'_>],
+    before: &Measured,
+    after: &Measured,
+    [first, last]: [&TestFigures; 2],
+) -> String {
+    let tests: usize = files.iter().map(|file| file.tests.len()).sum();
+    let mut text = format!(
         "{tests} tests state what exported functions do today; each passed five times in five orders and fails for a mutant. \
          Mutation score of the functions: {} before, {} after; covered lines of their modules: {} before, {} after.",
-        percent(before.mutation_score),
-        percent(after.mutation_score),
-        percent(before.lines),
-        percent(after.lines),
-    )
+        percent(first.mutation_score),
+        percent(last.mutation_score),
+        percent(first.lines),
+        percent(last.lines),
+    );
+    if !before.run.is_passed() {
+        let summary = before.run.summary();
+        text.push_str(&format!(" The project's own tests do not pass: {summary}."));
+    }
+    let is_run =
+        |file: &&ModuleTests<'_>| after.run.tests.iter().any(|test| test.file == file.path);
+    if let Some(file) = files.iter().find(|file| !is_run(file)) {
+        let path = &file.path;
+        text.push_str(&format!(" A run of all tests leaves {path} out: its runner is configured for other names or folders."));
+    }
+    text
+}
+
+fn percent(share: f64) -> String {
+    if share < 0.0 {
+        return "not measured".to_owned();
+    }
+    format!("{:.0} %", share * 100.0)
 }

@@ -44,6 +44,8 @@ struct Line {
     id: u32,
     #[serde(default)]
     tests: Vec<u32>,
+    #[serde(default)]
+    is_endless: bool,
 }
 
 /// What screening says.
@@ -57,6 +59,8 @@ pub(super) struct Screened {
     pub(super) tried: BTreeSet<u32>,
     /// Mutants that ended the process: each of their function's tests notices them.
     pub(super) fatal: BTreeSet<u32>,
+    /// Mutants with a loop that had to be ended: a real run of them would not end.
+    pub(super) endless: BTreeSet<u32>,
 }
 
 /// Tries all mutants of the modules against the tests.
@@ -157,6 +161,9 @@ fn take(lines: Vec<Line>, screened: &mut Screened) -> bool {
             "killed" => {
                 open = None;
                 screened.tried.insert(line.id);
+                if line.is_endless {
+                    screened.endless.insert(line.id);
+                }
                 for test in line.tests {
                     screened.kills.entry(test).or_default().insert(line.id);
                 }

@@ -21,7 +21,8 @@ pub(crate) use crate::domain::testing::report::{TestCase, TestState};
 pub(crate) use crate::domain::testing::runner::RunnerKind;
 pub(crate) use crate::domain::testing::verdict::{Proof, TestRun, Verdict};
 pub(crate) use facts::{Suite, is_test_file};
-pub(crate) use sandbox::{Sandbox, link_packages, sweep};
+use sandbox::sweep;
+pub(crate) use sandbox::{Sandbox, link_packages};
 
 /// Why tests cannot be started or copied at all; what a started run says is its verdict.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +54,12 @@ pub(crate) enum TestRunError {
         /// What the system said.
         why: String,
     },
+    /// There is no room for a copy or a report.
+    #[error("tests: {what}: the disk of the data folder is full")]
+    DiskFull {
+        /// What was tried.
+        what: String,
+    },
     /// The project is too large to copy.
     #[error(
         "tests: the project has more than {files} files or {bytes} bytes outside of node_modules"
@@ -76,16 +83,22 @@ error_table! { TestRunError,
     RunnerUnknown => FailedPrecondition TESTS_UNAVAILABLE,
         "let the script `test` of package.json run one of those, then call again";
     Io => Internal TOOL_FAILED, "look at the disk of the data folder and at the project's permissions, then call again";
+    DiskFull => ResourceExhausted DISK_FULL, "free space on the disk of the data folder, then call again", retry 5_000;
     TooLarge => ResourceExhausted QUOTA_EXCEEDED, "move what is no source out of the project, then call again";
     Cancelled => Cancelled CANCELLED;
 }
 
 impl TestRunError {
-    fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+    /// What the system refused.
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
         let what = what.into();
-        move |why| Self::Io {
-            what,
-            why: why.to_string(),
+        move |why| match why.kind() {
+            StorageFull | QuotaExceeded => Self::DiskFull { what },
+            _ => Self::Io {
+                what,
+                why: why.to_string(),
+            },
         }
     }
 }
@@ -127,7 +140,8 @@ pub(crate) struct TestRuns {
 }
 
 impl TestRuns {
-    /// Runs tests below `folder`, which is made if it is missing.
+    /// Runs tests below `folder`, which is made if it is missing. What earlier processes left there is removed, so only one process
+    /// may use a folder.
     ///
     /// # Errors
     /// If the folder cannot be made.
@@ -138,6 +152,7 @@ impl TestRuns {
     ) -> Result<Self, TestRunError> {
         let what = format!("the folder {} cannot be made", folder.display());
         std::fs::create_dir_all(&folder).map_err(TestRunError::io(what))?;
+        sweep(&folder);
         Ok(Self {
             groups,
             artifacts,

@@ -53,12 +53,17 @@ function isEsm(ts, sourceFile) {
 
 function functionsOf(ts, checker, sourceFile, fc, seed) {
   const module = checker.getSymbolAtLocation(sourceFile) ?? sourceFile.symbol;
-  if (!module) return [];
   const found = new Map();
-  const whole = module.exports?.get('export=');
-  if (whole) add(whole, 'whole', path.basename(sourceFile.fileName).replace(/\.\w+$/, ''));
-  for (const symbol of checker.getExportsOfModule(module)) {
+  const base = path.basename(sourceFile.fileName).replace(/\.\w+$/, '');
+  const whole = module?.exports?.get('export=');
+  if (whole) add(whole, 'whole', base);
+  for (const symbol of module ? checker.getExportsOfModule(module) : []) {
     add(symbol, symbol.escapedName === 'default' ? 'default' : 'named', String(symbol.escapedName));
+  }
+  for (const value of found.size === 0 ? assigned(ts, sourceFile) : []) {
+    const type = checker.getTypeAtLocation(value);
+    if (type.symbol && type.getCallSignatures().length > 0) add(type.symbol, 'whole', base);
+    for (const symbol of type.getProperties()) add(symbol, 'named', symbol.name);
   }
   return [...found.values()].sort((one, other) => one.start - other.start);
 
@@ -74,6 +79,18 @@ function functionsOf(ts, checker, sourceFile, fc, seed) {
     const own = access === 'named' ? name : (node.name?.text ?? variableName(ts, node) ?? plainName(name, sourceFile));
     found.set(`${access}/${name}`, described(ts, checker, sourceFile, { node, signature: signatures[0], access, exported: name, name: own }, fc, seed));
   }
+}
+
+// What is assigned to `module.exports` anywhere: wrappers for several module systems do it within a function.
+function assigned(ts, sourceFile) {
+  const values = [];
+  const visit = (node) => {
+    const isAssignment = ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.EqualsToken;
+    if (isAssignment && ts.isPropertyAccessExpression(node.left) && node.left.getText(sourceFile) === 'module.exports') values.push(node.right);
+    ts.forEachChild(node, visit);
+  };
+  visit(sourceFile);
+  return values;
 }
 
 function variableName(ts, node) {

@@ -243,9 +243,15 @@ async function observe(subject, plan, write) {
     for (let at = 0; at < target.cases.length; at++) {
       if (skip.has(`${target.id}/${at}`)) continue;
       write({ step: 'begin', f: target.id, at });
-      write({ step: 'end', f: target.id, at, ...(await observed(f, target.cases[at])) });
+      write({ step: 'end', f: target.id, at, ...(await observed(f, target.cases[at]).catch(unreadable)) });
     }
   }
+}
+
+// A value may throw while it is looked at: a proxy, a getter.
+function unreadable() {
+  watching = null;
+  return { value: null, type: 'object' };
 }
 
 async function observed(f, sources) {
@@ -339,9 +345,11 @@ function state() {
   return (globalThis.__shim = { active: 0, ticks: 0, hit() {} });
 }
 
-async function passing(tests, functions, mutant, limit) {
+// Tests that fail, and whether a loop had to be ended.
+async function failing(tests, functions, mutant, limit) {
   const shim = state();
   const failed = [];
+  let isEndless = false;
   for (const test of tests) {
     shim.active = mutant;
     shim.ticks = 0;
@@ -354,15 +362,16 @@ async function passing(tests, functions, mutant, limit) {
     }
     shim.active = 0;
     if (!ok) failed.push(test.id);
+    isEndless ||= shim.ticks > limit;
   }
-  return failed;
+  return { failed, isEndless };
 }
 
 // Judges each mutant by all tests of its function. Mutants may leave traces in the module: then the process gives up, and is begun anew.
 async function screen(subject, plan, write) {
   const functions = new Map(plan.functions.map((target) => [target.id, find(subject, target)]));
   const tests = plan.tests.filter((test) => typeof functions.get(test.f) === 'function');
-  const broken = new Set(await passing(tests, functions, 0, Infinity));
+  const broken = new Set((await failing(tests, functions, 0, Infinity)).failed);
   write({ step: 'broken', tests: [...broken] });
   const sound = tests.filter((test) => !broken.has(test.id));
   const done = new Set(plan.done);
@@ -370,8 +379,9 @@ async function screen(subject, plan, write) {
     if (done.has(mutant.id)) continue;
     const own = sound.filter((test) => test.f === mutant.f || test.other === mutant.f);
     write({ step: 'mutant', id: mutant.id });
-    write({ step: 'killed', id: mutant.id, tests: await passing(own, functions, mutant.id, 100000) });
-    if ((await passing(own, functions, 0, Infinity)).length > 0) {
+    const { failed, isEndless } = await failing(own, functions, mutant.id, 100000);
+    write({ step: 'killed', id: mutant.id, tests: failed, is_endless: isEndless });
+    if ((await failing(own, functions, 0, Infinity)).failed.length > 0) {
       write({ step: 'traces', id: mutant.id });
       return;
     }

@@ -69,7 +69,7 @@ function arrays(item, hints, depth) {
   const some = items.slice(0, 6);
   const isAny = item.kind === 'any';
   const lists = [some.slice(0, 3), [], [items[0]], [items[0], items[0], items[items.length > 1 ? 1 : 0]], some.slice(0, 6).reverse()];
-  return isAny ? [[1, 2, 3], [], ['b', 'a', 'b'], [3, 1, 2, 1], [[1, [2]], [3]], [{ a: 1 }, { a: 2 }], [0, null, undefined, ''], [NaN, -1]] : lists;
+  return isAny ? [[1, 2, 3], [], ['b', 'a', 'b'], hints.strings.slice(0, 3), [3, 1, 2, 1], [[1, [2]], [3]], [{ a: 1 }, { a: 2 }], [0, null, undefined, ''], [NaN, -1]] : lists;
 }
 
 function objects(props, hints, depth) {

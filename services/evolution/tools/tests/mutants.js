@@ -136,8 +136,15 @@ function add(state, owner, node, variant) {
   const id = state.next++;
   const start = node.getStart(state.sourceFile);
   const line = state.sourceFile.getLineAndCharacterOfPosition(start).line + 1;
-  state.mutants.push({ id, f: owner.id, kind: variant.kind, line, start, end: node.end, replacement: variant.isBlock ? '{}' : variant.text });
+  state.mutants.push({ id, f: owner.id, kind: variant.kind, line, start, end: node.end, replacement: replacement(state.ts, node, variant) });
   return id;
+}
+
+// What stands in the place of a node. Parentheses keep what is around it apart; a statement that began with one could become a call
+// of the line before.
+function replacement(ts, node, variant) {
+  if (variant.isBlock) return '{}';
+  return ts.isExpressionStatement(node.parent) ? variant.text : `(${variant.text})`;
 }
 
 // What a node may become: nothing where it is written to, named, or a part of a longer chain.
@@ -166,9 +173,10 @@ function isReplaceable(ts, node) {
   if ((ts.isPrefixUnaryExpression(parent) || ts.isPostfixUnaryExpression(parent)) && [ts.SyntaxKind.PlusPlusToken, ts.SyntaxKind.MinusMinusToken].includes(parent.operator)) return false;
   if (ts.isDeleteExpression(parent) || ts.isTaggedTemplateExpression(parent) || ts.isExpressionStatement(parent) && ts.isStringLiteral(node)) return false;
   if ((ts.isForInStatement(parent) || ts.isForOfStatement(parent)) && parent.initializer === node) return false;
-  if (ts.isPropertyAssignment(parent) && parent.name === node) return false;
-  if (ts.isComputedPropertyName(parent) || ts.isJsxAttribute(parent) || ts.isLiteralTypeNode(parent) || ts.isPropertyDeclaration(parent) && parent.name === node) return false;
-  if (ts.isExpressionWithTypeArguments(parent) || ts.isBindingElement(parent) && parent.propertyName === node) return false;
+  // The name of a member, a parameter, a declaration.
+  if (parent.name === node || parent.propertyName === node) return false;
+  if (ts.isComputedPropertyName(parent) || ts.isJsxAttribute(parent) || ts.isLiteralTypeNode(parent)) return false;
+  if (ts.isExpressionWithTypeArguments(parent)) return false;
   if (ts.isCallExpression(parent) && parent.expression === node) return ts.isParenthesizedExpression(node);
   if (isChained(ts, node)) return false;
   if (isPattern(ts, node)) return false;
@@ -218,8 +226,10 @@ function expressionOf(state, node) {
     const isText = operator === '+' && [node.left, node.right].some((side) => ts.isStringLiteralLike(side) || ts.isTemplateExpression(side));
     if (isText) return [];
     if (ASSIGN[operator]) return [swap(ASSIGN[operator], 'assignment')];
-    const mixes = operator === '??' || /&&|\|\|/.test(operator);
-    return (BINARY[operator] ?? []).filter(() => !(mixes && mixesNullish(ts, node))).map((other) => swap(other, mixes ? 'logic' : 'operator'));
+    if (['&&', '||', '??'].includes(operator)) {
+      return BINARY[operator].map((other) => ({ kind: 'logic', text: `(${own(node.left)}) ${other} (${own(node.right)})` }));
+    }
+    return (BINARY[operator] ?? []).map((other) => swap(other, 'operator'));
   }
   if (ts.isPrefixUnaryExpression(node)) {
     const swaps = { '!': '', '-': '', '+': '-', '~': '', '++': '--', '--': '++' };
@@ -237,11 +247,6 @@ function expressionOf(state, node) {
   if (ts.isObjectLiteralExpression(node)) return node.properties.length > 0 ? [{ kind: 'literal', text: '{}' }] : [];
   if (ts.isCallExpression(node)) return callOf(state, node);
   return [];
-}
-
-function mixesNullish(ts, node) {
-  const sides = [node.left, node.right, node.parent];
-  return sides.some((side) => ts.isBinaryExpression(side) && ['&&', '||', '??'].includes(side.operatorToken.getText()) && side.operatorToken.kind !== node.operatorToken.kind);
 }
 
 function callOf(state, node) {

@@ -31,6 +31,7 @@ function specOfType(ts, checker, type, depth = 0) {
   }
   const signatures = type.getCallSignatures();
   if (signatures.length > 0) return functionOf(ts, checker, signatures[0], depth);
+  if (flags & F.NonPrimitive) return { kind: 'record', item: any };
   if (flags & F.Object || type.isIntersection()) return objectOf(ts, checker, type, depth);
   return { kind: 'other', name: checker.typeToString(type) };
 }
@@ -165,9 +166,30 @@ function guessed(ts, name, body, { kinds, props, literals }, depth) {
     const spec = (property) => ({ name: property, spec: specOfUse(ts, `${name}.${property}`, body, depth + 1), isOptional: false });
     parts.push({ kind: 'object', props: [...props.keys()].slice(0, 8).map(spec) });
   }
+  // What is compared with a text may be any text.
+  if (parts.length === 0) {
+    const types = new Set(literals.map(({ value }) => typeof value));
+    for (const type of ['string', 'number']) if (types.has(type)) parts.push({ kind: type });
+  }
   parts.push(...literals);
-  if (parts.length === 0) return { kind: 'any' };
+  if (parts.length === 0) return specOfName(name);
   return parts.length === 1 ? parts[0] : { kind: 'union', parts };
+}
+
+const NAMES = [
+  [/^(str|string|text|name|word|input|s|path|key|url|query|prefix|suffix|separator|delimiter)$|(String|Text|Name|Path|Key|Url)$/, { kind: 'string' }],
+  [/^(n|num|number|count|index|i|size|length|min|max|width|height|x|y|amount|limit|offset)$|(Number|Count|Index|Size|Length)$/, { kind: 'number' }],
+  [/^(arr|array|list|items|values|elements|args)$|(Array|List)$/, { kind: 'array', item: any }],
+  [/^(fn|func|callback|cb|iteratee|predicate|mapper)$|(Callback|Fn)$/, { kind: 'function', parameters: 1, returns: any }],
+  [/^(obj|object|map|dict|record|options|opts|props)$|(Object|Options)$/, { kind: 'record', item: any }],
+  [/^(is|has|should)[A-Z]|^(flag|bool|strict|deep)$/, { kind: 'boolean' }],
+];
+
+// What a parameter is called, where nothing else is known of it.
+function specOfName(name) {
+  const own = name.split('.').pop();
+  const found = NAMES.find(([pattern]) => pattern.test(own));
+  return found ? { kind: 'union', parts: [found[1], any] } : any;
 }
 
 module.exports = { specOfType, specOfUse };

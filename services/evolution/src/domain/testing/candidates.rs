@@ -108,15 +108,18 @@ impl Candidate {
         !matches!(self.claim, Claim::Value { .. } | Claim::Throws { .. })
     }
 
-    /// Characters of its text, about.
-    pub(crate) fn length(&self) -> usize {
+    /// What it costs a reader: characters, about, and more for inputs that nobody passes on purpose.
+    pub(crate) fn cost(&self) -> usize {
+        let of = |args: &[String]| {
+            let strange = ["NaN", "undefined", "null", "-0"];
+            let has = |arg: &&String| strange.iter().any(|word| arg.contains(word));
+            let characters: usize = args.iter().map(String::len).sum();
+            characters + 40 * args.iter().filter(has).count()
+        };
         match &self.claim {
-            Claim::Value { args, expected, .. } => {
-                args.iter().map(String::len).sum::<usize>() + expected.len()
-            }
+            Claim::Value { args, expected, .. } => of(args) + expected.len(),
             Claim::Throws { args, message, .. } => {
-                args.iter().map(String::len).sum::<usize>()
-                    + message.as_ref().map_or(0, String::len)
+                of(args) + message.as_ref().map_or(0, String::len)
             }
             _ => 1_000,
         }

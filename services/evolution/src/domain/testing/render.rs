@@ -172,10 +172,10 @@ fn head(file: &TestFile<'_>) -> String {
     }
     match kind {
         RunnerKind::Vitest if *imports_runner => {
-            lines.push(from("describe, expect, it", "vitest", false))
+            lines.push(from("describe, expect, it", "vitest", false));
         }
         RunnerKind::Jest if *imports_runner => {
-            lines.push(from("describe, expect, it", "@jest/globals", false))
+            lines.push(from("describe, expect, it", "@jest/globals", false));
         }
         RunnerKind::NodeTest => lines.push(from("describe, it", "node:test", false)),
         _ => {}

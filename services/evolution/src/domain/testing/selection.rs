@@ -11,7 +11,7 @@ const MAX_PROPERTIES: usize = 2;
 /// Which mutants each test fails for.
 pub(crate) type Kills = BTreeMap<u32, BTreeSet<u32>>;
 
-/// Chooses among a function's tests that hold: the one that kills most of what is not killed yet, and of equals the shortest.
+/// Chooses among a function's tests that hold: the one that kills most of what is not killed yet, and of equals the plainest.
 /// Properties are chosen apart, since they say more than the calls that kill the same.
 pub(crate) fn choose<'a>(candidates: &[&'a Candidate], kills: &Kills) -> Vec<&'a Candidate> {
     let (properties, calls): (Vec<&Candidate>, Vec<&Candidate>) = candidates
@@ -56,7 +56,7 @@ fn cover<'a>(candidates: &[&'a Candidate], kills: &Kills, most: usize) -> Vec<&'
         let best = left.iter().enumerate().max_by_key(|(at, candidate)| {
             (
                 gain(candidate),
-                std::cmp::Reverse(candidate.length()),
+                std::cmp::Reverse(candidate.cost()),
                 std::cmp::Reverse(*at),
             )
         });
