@@ -76,11 +76,11 @@ pub(crate) enum EvolutionError {
         /// Why.
         reason: String,
     },
-    /// The task that would apply a proposal could not be submitted.
-    #[error("the task that applies evolution {evolution} was not submitted: {why}")]
+    /// A task could not be handed on to the coordination service, or not read there.
+    #[error("{what} was not handed on: {why}")]
     NotSubmitted {
-        /// Its id.
-        evolution: String,
+        /// What was to be done.
+        what: String,
         /// What the coordination service said.
         why: String,
     },
