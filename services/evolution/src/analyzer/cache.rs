@@ -177,7 +177,9 @@ impl Cache {
     pub(super) fn build_info(&self, root: &Path, config: &str) -> std::io::Result<PathBuf> {
         make_private_dir(&self.folder)?;
         let config = blake3::hash(config.as_bytes()).to_hex();
-        let path = self.folder.join(format!("{}-{}.tsbuildinfo", name(root), &config[..8]));
+        let path = self
+            .folder
+            .join(format!("{}-{}.tsbuildinfo", name(root), &config[..8]));
         // The compiler keeps the mode of a file that is there.
         let mut options = OpenOptions::new();
         options.append(true).create(true).mode(0o600).open(&path)?;

@@ -133,11 +133,7 @@ async fn findings_are_those_of_the_command_file_by_file() {
         .into_iter()
         .filter(|(_, tool)| tool == "eslint")
         .collect();
-    let expected = [
-        "ignored/old.js",
-        "src/broken.js",
-        "src/untyped.ts",
-    ];
+    let expected = ["ignored/old.js", "src/broken.js", "src/untyped.ts"];
     assert_eq!(
         unread
             .iter()

@@ -160,7 +160,9 @@ async fn nothing_is_written_into_the_project() {
     bench.analyze(true).await;
     assert_eq!(list(), before);
     let kept = bench.tools.path("data/evolution/cache").read_dir().unwrap();
-    let modes: Vec<u32> = kept.map(|entry| entry.unwrap().metadata().unwrap().permissions().mode() & 0o777).collect();
+    let modes: Vec<u32> = kept
+        .map(|entry| entry.unwrap().metadata().unwrap().permissions().mode() & 0o777)
+        .collect();
     assert_eq!(modes, [0o600; 2], "an answer, and what the compiler keeps");
 }
 
