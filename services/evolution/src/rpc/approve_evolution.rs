@@ -42,8 +42,9 @@ pub(super) async fn handle(
 
     let mutation = Mutation::new("ApproveEvolution", &request.request_id, &request);
     let engine = api.engine.clone();
+    let calls = api.calls();
     let answered = runs::answer(
-        &api.calls(),
+        &calls,
         &api.approving,
         mutation,
         |events, cancel| async move {

@@ -55,8 +55,9 @@ pub(super) async fn handle(
         limit: limit as usize,
     };
     let engine = api.engine.clone();
+    let calls = api.calls();
     let answered = runs::answer(
-        &api.calls(),
+        &calls,
         &api.evolving,
         mutation,
         |events, cancel| async move {

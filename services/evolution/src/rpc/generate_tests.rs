@@ -45,7 +45,8 @@ pub(super) async fn handle(
     let engine = api.engine.clone();
     let work =
         |events, cancel| async move { generate(&engine, &path, &options, events, cancel).await };
-    let answered = runs::answer(&api.calls(), &api.generating, mutation, work);
+    let calls = api.calls();
+    let answered = runs::answer(&calls, &api.generating, mutation, work);
     Ok(answered.await?)
 }
 
