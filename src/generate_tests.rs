@@ -16,8 +16,9 @@ use tonic::Request;
 use crate::config::Config;
 use crate::connection::{self, Evolution as Service, call, request_id};
 use crate::error::CliError;
+use crate::evolve::paths::absolute_path;
 use crate::evolve::progress::ProgressLine;
-use crate::evolve::{absolute_path, trust};
+use crate::evolve::trust;
 use crate::output::emit::emit;
 
 /// For what to make tests.

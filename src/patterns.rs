@@ -12,7 +12,7 @@ use shim_render::time::{ago, moment};
 use crate::config::Config;
 use crate::connection::{self, call, request};
 use crate::error::CliError;
-use crate::evolve::absolute_path;
+use crate::evolve::paths::absolute_path;
 use crate::output::emit::emit;
 use crate::output::table::{Align, Table};
 use crate::output::time::now;

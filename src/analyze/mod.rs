@@ -19,9 +19,9 @@ use tonic::Request;
 use crate::config::Config;
 use crate::connection::{self, Evolution as Service, call};
 use crate::error::CliError;
-use crate::evolve::absolute_path;
+use crate::evolve::paths::absolute_path;
 use crate::evolve::progress::ProgressLine;
-use crate::output::json;
+use crate::output::{json, say};
 
 /// What to analyze.
 #[derive(Debug, clap::Args)]
@@ -100,7 +100,17 @@ pub(crate) async fn run(
     };
     let mut service = connection::evolution(config).await?;
     if args.watch {
-        return watch::run(&args, asked, service, out).await;
+        return watch::follow(&args.path, async || {
+            match analyze(&mut service, asked.clone()).await {
+                Ok(told) => print(&args, &told, out),
+                // A file in the middle of a change; the next one may mend it.
+                Err(failure) => {
+                    say::line(format_args!("the analysis failed: {failure}"));
+                    Ok(())
+                }
+            }
+        })
+        .await;
     }
     let told = analyze(&mut service, asked).await?;
     print(&args, &told, out)?;

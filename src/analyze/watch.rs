@@ -3,15 +3,10 @@
 //! The sizes and times of the files are compared twice a second: that costs some milliseconds for thousands of files, and
 //! works on every file system, shared ones too.
 
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};
 
-use shim_proto::evolution::v1::AnalyzeWorkflowRequest;
-
-use super::{Args, analyze, print};
-use crate::connection::Evolution as Service;
 use crate::error::CliError;
 use crate::output::say;
 
@@ -21,25 +16,20 @@ const SKIPPED: [&str; 2] = ["node_modules", ".git"];
 /// More files are not looked at.
 const MAX_FILES: usize = 200_000;
 
-pub(super) async fn run(
-    args: &Args,
-    asked: AnalyzeWorkflowRequest,
-    mut service: Service,
-    out: &mut dyn Write,
+/// Calls `analyze` at once and after each change of a file below `path`, until the process is ended or `analyze` fails.
+pub(super) async fn follow(
+    path: &Path,
+    mut analyze: impl AsyncFnMut() -> Result<(), CliError>,
 ) -> Result<ExitCode, CliError> {
     loop {
-        let seen = fingerprint(&args.path);
-        match analyze(&mut service, asked.clone()).await {
-            Ok(told) => print(args, &told, out)?,
-            // A file in the middle of a change; the next one may mend it.
-            Err(failure) => say::line(format_args!("the analysis failed: {failure}")),
-        }
+        let seen = fingerprint(path);
+        analyze().await?;
         say::line("waiting for a change; Ctrl-C ends this");
         let mut tick = tokio::time::interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            if fingerprint(&args.path) != seen {
+            if fingerprint(path) != seen {
                 break;
             }
         }

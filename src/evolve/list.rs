@@ -12,7 +12,7 @@ use shim_proto::limits::MAX_PAGE_SIZE;
 use shim_render::text::{name, short_id};
 use shim_render::time::{ago, moment};
 
-use super::absolute_path;
+use super::paths::absolute_path;
 use super::words::{confidence, risk, size, state};
 use crate::connection::{Evolution as Service, call, request};
 use crate::error::CliError;

@@ -3,6 +3,7 @@
 mod approve;
 mod diff;
 mod list;
+pub(crate) mod paths;
 #[cfg(test)]
 mod printed;
 pub(crate) mod progress;
@@ -15,7 +16,6 @@ pub(crate) mod trust;
 mod words;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -85,20 +85,4 @@ pub(crate) async fn run(
         Command::Transforms(args) => transforms::run(&args, service.await?, out).await,
         Command::Trust(args) => trust::run(&args, config, out).await,
     }
-}
-
-/// A path as typed, absolute: the service has another working folder.
-///
-/// # Errors
-/// If it is not UTF-8, which the contract cannot carry.
-pub(crate) fn absolute_path(typed: &Path) -> Result<String, CliError> {
-    let path = std::path::absolute(typed)?;
-    let path = path.into_os_string().into_string().map_err(|path| {
-        CliError::usage(format!(
-            "the path {} is not UTF-8",
-            PathBuf::from(path).display()
-        ))
-        .hint("rename the folder, or name it through a link whose name is UTF-8")
-    })?;
-    Ok(path)
 }

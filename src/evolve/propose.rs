@@ -11,9 +11,10 @@ use shim_render::figures::count;
 use shim_render::text::{name, short_id};
 use tonic::Request;
 
+use super::paths::absolute_path;
 use super::progress::ProgressLine;
+use super::trust;
 use super::words::{confidence, risk, size};
-use super::{absolute_path, trust};
 use crate::config::Config;
 use crate::connection::{self, Evolution as Service, call, request_id};
 use crate::error::CliError;

@@ -68,6 +68,15 @@ pub(super) fn print(evolution: &Evolution, out: &mut dyn Write) -> io::Result<()
     fields.optional("branch", &evolution.branch, 200)?;
     fields.optional("commit", &evolution.commit, 64)?;
     fields.optional("reason", &evolution.reason, 1_000)?;
+    print_files(evolution, &mut fields)?;
+    print_refusals(evolution, &mut fields)?;
+    for check in &evolution.checks {
+        print_check(check, out)?;
+    }
+    print_next_step(evolution, out)
+}
+
+fn print_files(evolution: &Evolution, fields: &mut Fields<'_>) -> io::Result<()> {
     for file in &evolution.files {
         let functions = file
             .functions
@@ -88,6 +97,10 @@ pub(super) fn print(evolution: &Evolution, out: &mut dyn Write) -> io::Result<()
             ),
         )?;
     }
+    Ok(())
+}
+
+fn print_refusals(evolution: &Evolution, fields: &mut Fields<'_>) -> io::Result<()> {
     for refusal in evolution.refusals.iter().take(REFUSALS) {
         let place = refusal.location.clone().unwrap_or_default();
         fields.line(
@@ -106,10 +119,7 @@ pub(super) fn print(evolution: &Evolution, out: &mut dyn Write) -> io::Result<()
             format_args!("and {} more", evolution.refusals.len() - REFUSALS),
         )?;
     }
-    for check in &evolution.checks {
-        print_check(check, out)?;
-    }
-    print_next_step(evolution, out)
+    Ok(())
 }
 
 /// One check of a verification in a line.

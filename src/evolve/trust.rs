@@ -8,7 +8,7 @@ use shim_proto::evolution::v1::{TrustProjectRequest, TrustProjectResponse};
 use shim_proto::reasons::PROJECT_NOT_TRUSTED;
 use shim_render::text::name;
 
-use super::absolute_path;
+use super::paths::absolute_path;
 use crate::config::Config;
 use crate::connection::{self, Evolution as Service, call, request, request_id};
 use crate::error::CliError;

@@ -13,13 +13,14 @@ use shim_runtime::background::BackgroundTasks;
 use shim_runtime::service::BoxFuture;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use crate::Peers;
 use crate::analyzer::{self, AnalysisOptions, AnalyzerContext};
 use crate::config::Config;
 use crate::error::EvolutionError;
 use crate::evolver::{Approval, Evolver, EvolverLimits, Watch};
 use crate::patterns::PatternEngine;
+use crate::peers::Peers;
 use crate::project::{Project, TrustStore};
 use crate::store::Store;
 use crate::test_generator::{self, Options as GenerateOptions};
@@ -266,5 +267,14 @@ impl TrustStore for Engine {
         // What was decided about the project itself goes before a setting about the folder around it.
         let decided = self.store.trust_of(&root.to_string_lossy());
         Box::pin(std::future::ready(Ok(decided.unwrap_or_else(by_setting))))
+    }
+}
+
+/// The seed that was asked for, or a new one for 0.
+pub(crate) fn seed(asked: u64) -> u64 {
+    match asked {
+        // A whole number that every reader of JSON keeps.
+        0 => (Uuid::new_v4().as_u64_pair().0 >> 12).max(1),
+        asked => asked,
     }
 }

@@ -3,7 +3,7 @@
 //! Each room has a block of variants and the rows of the same names in the table below.
 
 use shim_runtime::error_table;
-use shim_sqlite::OpenError;
+use shim_sqlite::{JobError, OpenError, SqliteError};
 
 use crate::project::ProjectError;
 use crate::store::StoreError;
@@ -76,11 +76,11 @@ pub(crate) enum EvolutionError {
         /// Why.
         reason: String,
     },
-    /// The task that would apply a proposal could not be submitted.
-    #[error("the task that applies evolution {evolution} was not submitted: {why}")]
+    /// A task could not be handed on to the coordination service, or not read there.
+    #[error("{what} was not handed on: {why}")]
     NotSubmitted {
-        /// Its id.
-        evolution: String,
+        /// What was to be done.
+        what: String,
         /// What the coordination service said.
         why: String,
     },
@@ -215,6 +215,27 @@ impl EvolutionError {
         Self::WorktreeFile {
             path,
             why: why.to_string(),
+        }
+    }
+}
+
+impl From<SqliteError> for EvolutionError {
+    fn from(error: SqliteError) -> Self {
+        Self::Store(StoreError(error))
+    }
+}
+
+impl From<rusqlite::Error> for EvolutionError {
+    fn from(error: rusqlite::Error) -> Self {
+        SqliteError::from(error).into()
+    }
+}
+
+impl JobError for EvolutionError {
+    fn store_error(&self) -> Option<&SqliteError> {
+        match self {
+            Self::Store(StoreError(error)) => Some(error),
+            _ => None,
         }
     }
 }

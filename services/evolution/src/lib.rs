@@ -15,6 +15,7 @@ mod executor;
 mod janitor;
 mod metrics;
 mod patterns;
+mod peers;
 mod project;
 mod readiness;
 mod rpc;
@@ -30,7 +31,6 @@ use std::sync::Arc;
 use shim_proto::evolution::v1::evolution_service_server::EvolutionServiceServer;
 use shim_proto::limits::MAX_MESSAGE_BYTES;
 use shim_runtime::background::BackgroundTasks;
-use shim_runtime::client::Channel;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::{Listeners, Server};
 use shim_runtime::service::{self, BoxFuture};
@@ -40,6 +40,7 @@ use tonic::server::NamedService;
 pub use config::Config;
 pub use domain::analysis::sarif::sarif;
 pub use error::StartError;
+pub use peers::Peers;
 pub use shim_sqlite::Integrity;
 pub use tool_host::{
     OLDEST_MAJOR as OLDEST_NODE, is_installed as tools_installed, parse_version as node_version,
@@ -49,17 +50,6 @@ use engine::Engine;
 use executor::AnalysisExecutor;
 use rpc::Api;
 use store::Store;
-
-/// The other services, as clients reach them; a service that is not configured is `None`.
-#[derive(Debug, Clone, Default)]
-pub struct Peers {
-    /// Sessions and their checkpoints.
-    pub checkpoint: Option<Channel>,
-    /// Tasks and workers.
-    pub coordination: Option<Channel>,
-    /// Claims of tasks.
-    pub worker: Option<Channel>,
-}
 
 /// Where the database of a data folder is.
 #[must_use]

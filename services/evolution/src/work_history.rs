@@ -16,8 +16,8 @@ use shim_render::{wording, words};
 use shim_runtime::client::Channel;
 use tonic::{Request, Status};
 
-use crate::Peers;
 use crate::domain::work_history::{Death, PastSession, PastTask, work_history};
+use crate::peers::Peers;
 
 /// Pages of tasks that are read, 500 each.
 const TASK_PAGES: usize = 10;

@@ -30,7 +30,7 @@ use shim_store::{Error, IdempotencyKey, RedisConnection, Store, health};
 use tonic::server::NamedService;
 
 pub use config::{Config, ExecutorConfig, ExecutorKind};
-pub use own_worker::OwnWorker;
+pub use pool::OwnWorker;
 
 use checkpointing::Checkpointer;
 use distributor::Distributor;

@@ -1,36 +1,21 @@
 //! Workers that do tasks with code of this process instead of a program. Such a worker is started when a task for it waits,
 //! and leaves when none came for a while: nobody sees one that has nothing to do.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use shim_proto::coordination::v1::{Requirements, WorkerKind};
+use shim_proto::coordination::v1::Requirements;
 use shim_runtime::background::BackgroundTasks;
 use shim_runtime::ids::WorkerId;
 use shim_store::tasks::{Class, WaitingWorkers};
 use shim_store::{IdempotencyKey, Store};
-use shim_work::Executor;
 use tokio::time::Instant;
 
-use crate::pool::WorkerPool;
+use crate::pool::{OwnWorker, WorkerPool};
 
 /// How often tasks are looked for. One command to Redis each time, and none while it is away.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a worker without tasks stays.
 const STAYS: Duration = Duration::from_secs(60);
-
-/// What a worker of this process does.
-#[derive(Clone)]
-pub struct OwnWorker {
-    /// Its name for people.
-    pub name: &'static str,
-    /// The kind that tasks ask for.
-    pub kind: WorkerKind,
-    /// Tasks at once.
-    pub capacity: u32,
-    /// Does them.
-    pub executor: Arc<dyn Executor>,
-}
 
 /// Keeps such a worker for as long as there are tasks for it, until the shutdown.
 pub(crate) fn keep(own: OwnWorker, pool: &WorkerPool, store: &Store, background: &BackgroundTasks) {

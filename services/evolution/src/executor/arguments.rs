@@ -18,7 +18,7 @@ pub(super) struct Arguments {
 }
 
 /// The fields of a payload, for whoever misspells one.
-const FIELDS: [&str; 9] = [
+const FIELDS: [&str; 11] = [
     "path",
     "include",
     "first_picture_only",
@@ -28,6 +28,8 @@ const FIELDS: [&str; 9] = [
     "max_functions",
     "seed",
     "evolution_id",
+    "agents",
+    "offer",
 ];
 
 impl Arguments {

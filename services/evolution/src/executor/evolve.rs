@@ -18,6 +18,8 @@ use crate::evolver::{EvolveOptions, Watch};
 
 /// Proposals of a task that names no number: somebody looks at each.
 const PROPOSALS: u32 = 5;
+/// What no transform does and agents get from one task: each costs money.
+const MAX_AGENTS: u32 = 20;
 
 impl Attempt<'_> {
     /// Proposes, and submits a task for each proposal that applies it once somebody approved that.
@@ -57,6 +59,12 @@ impl Attempt<'_> {
                 "why": evolution.why,
                 "task_id": task_id,
             }));
+        }
+        let agents = arguments
+            .number("agents", 0, MAX_AGENTS)
+            .map_err(EvolutionError::Arguments)?;
+        if agents > 0 {
+            text += &self.hand_to_agents(arguments, agents as usize).await?;
         }
         Ok(of(text, &json!({"proposals": told})))
     }
@@ -135,7 +143,7 @@ impl Attempt<'_> {
         let mut client = TaskServiceClient::new(channel);
         let submitted = client.submit_task(submit).await;
         let submitted = submitted.map_err(|status| EvolutionError::NotSubmitted {
-            evolution: evolution.evolution_id.clone(),
+            what: format!("the task that applies evolution {}", evolution.evolution_id),
             why: shim_runtime::service_error::explanation(&status),
         })?;
         Ok(submitted.into_inner().task.unwrap_or_default().task_id)

@@ -10,8 +10,8 @@ use shim_render::text::short_id;
 use super::Attempt;
 use super::arguments::Arguments;
 use super::evolve::of;
+use crate::engine::seed;
 use crate::error::EvolutionError;
-use crate::rpc::seed;
 use crate::test_generator::Options;
 
 impl Attempt<'_> {
@@ -49,31 +49,14 @@ impl Attempt<'_> {
 
 /// The report in short.
 fn result(report: &TestGenerationReport, task_id: &str) -> TaskResult {
-    let kept: u32 = report.functions.iter().map(|function| function.kept).sum();
-    let (before, after) = (
-        report.before.unwrap_or_default(),
-        report.after.unwrap_or_default(),
-    );
-    let share = |figures: &TestFigures| match figures.mutation_score {
-        score if score < 0.0 => "not measured".to_owned(),
-        score => percent(score),
-    };
-    let mut text = format!(
-        "{} kept for {}; mutants killed: {} before, {} after",
-        count(kept.into(), "test"),
-        count(report.functions.len() as u64, "function"),
-        share(&before),
-        share(&after)
-    );
     let evolution_id = report.evolution.as_ref().map_or("", |it| &it.evolution_id);
+    let mut text = summary(report);
     if !evolution_id.is_empty() {
         text += &format!("\n`shim evolve show {}` shows them", short_id(evolution_id));
     }
     if !task_id.is_empty() {
-        text += &format!(
-            ", `shim tasks approve {}` commits them on a branch",
-            short_id(task_id)
-        );
+        let id = short_id(task_id);
+        text += &format!(", `shim tasks approve {id}` commits them on a branch");
     }
     let functions = report.functions.iter().map(|it| {
         json!({
@@ -85,14 +68,26 @@ fn result(report: &TestGenerationReport, task_id: &str) -> TaskResult {
             "skipped": it.skipped,
         })
     });
-    of(
-        text,
-        &json!({
-            "evolution_id": evolution_id,
-            "task_id": task_id,
-            "test_runner": report.test_runner,
-            "functions": functions.collect::<Vec<_>>(),
-            "mutation_score": [before.mutation_score, after.mutation_score],
-        }),
+    let data = json!({
+        "evolution_id": evolution_id,
+        "task_id": task_id,
+        "test_runner": report.test_runner,
+        "functions": functions.collect::<Vec<_>>(),
+    });
+    of(text, &data)
+}
+
+fn summary(report: &TestGenerationReport) -> String {
+    let kept: u32 = report.functions.iter().map(|function| function.kept).sum();
+    let share = |figures: Option<TestFigures>| match figures.unwrap_or_default().mutation_score {
+        score if score < 0.0 => "not measured".to_owned(),
+        score => percent(score),
+    };
+    format!(
+        "{} kept for {}; mutants killed: {} before, {} after",
+        count(kept.into(), "test"),
+        count(report.functions.len() as u64, "function"),
+        share(report.before),
+        share(report.after)
     )
 }

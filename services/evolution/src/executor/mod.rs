@@ -3,6 +3,7 @@
 //! A task says what to do in its payload, or in its files and workspace. Its result is short: a text for people and models,
 //! and the same as data. What takes a decision of people becomes a task of its own that waits for approval.
 
+mod agents;
 mod analyze;
 mod arguments;
 mod evolve;
@@ -136,18 +137,23 @@ impl Attempt<'_> {
     async fn of_kind(&self, arguments: &Arguments) -> Result<TaskResult, EvolutionError> {
         match self.claim.task.kind.as_str() {
             "analyze" => self.timed("analyze", self.analyze(arguments)).await,
-            "evolve" => match arguments
-                .text("evolution_id")
-                .map_err(EvolutionError::Arguments)?
-            {
-                Some(evolution_id) => self.timed("approve", self.apply(evolution_id)).await,
-                None => self.timed("evolve", self.evolve(arguments)).await,
-            },
+            "evolve" => self.evolve_as_asked(arguments).await,
             "generate_tests" => {
                 self.timed("generate_tests", self.generate_tests(arguments))
                     .await
             }
             other => Err(EvolutionError::KindUnknown(other.to_owned())),
+        }
+    }
+
+    async fn evolve_as_asked(&self, arguments: &Arguments) -> Result<TaskResult, EvolutionError> {
+        let text = |field| arguments.text(field).map_err(EvolutionError::Arguments);
+        if let Some(evolution_id) = text("evolution_id")? {
+            return self.timed("approve", self.apply(evolution_id)).await;
+        }
+        match text("offer")? {
+            Some(kind) => self.timed("evolve", self.offer(arguments, &kind)).await,
+            None => self.timed("evolve", self.evolve(arguments)).await,
         }
     }
 

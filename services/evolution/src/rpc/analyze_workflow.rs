@@ -1,5 +1,7 @@
 //! AnalyzeWorkflow: progress, a first picture, findings if asked for, and the report.
 
+use std::path::PathBuf;
+
 use shim_proto::evolution::v1::analyze_workflow_response::Event;
 use shim_proto::evolution::v1::{AnalyzeWorkflowRequest, AnalyzeWorkflowResponse};
 use shim_proto::limits::evolution::{DEFAULT_ITEMS, MAX_ITEMS};
@@ -10,7 +12,7 @@ use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
-use super::streamed::{Streamed, bounded};
+use super::streamed::{Calls, Streamed, bounded};
 use crate::analyzer::AnalysisOptions;
 use crate::error::EvolutionError;
 use crate::metrics::Timed;
@@ -34,51 +36,80 @@ pub(super) async fn handle(
         first_picture_only: request.first_picture_only,
         limit: limit as usize,
     };
-    let with_work_history = request.with_work_history;
+    let asked = Asked {
+        path,
+        options,
+        with_work_history: request.with_work_history,
+    };
     let (sender, stream) = mpsc::channel(WAITING);
-    let (api, stream_end) = (api.clone(), sender.clone());
-    let tasks = api.tasks.clone();
-    tasks.spawn_stream("analyze_workflow", stream_end, async move {
-        let timed = Timed::begin("analyze");
-        let cancel = CancellationToken::new();
-        let (messages, mut told) = mpsc::channel(WAITING);
-        let (events, mut said) = mpsc::channel::<Event>(WAITING);
-        let working = async {
-            let engine = &api.engine;
-            let work = engine.analyze(&path, options, with_work_history, events, &cancel);
-            let report = bounded(&api, &messages, &cancel, work).await?;
-            let _ = messages
-                .send(AnalyzeWorkflowResponse::of(Event::Report(report)))
-                .await;
-            drop(messages);
-            Ok::<_, EvolutionError>(())
-        };
-        // Both end with what they read from: the events with the analysis, the messages with all of it.
-        let forwarding = async {
-            loop {
-                let message = tokio::select! {
-                    Some(event) = said.recv() => AnalyzeWorkflowResponse::of(event),
-                    Some(message) = told.recv() => message,
-                    else => return,
-                };
-                if sender.send(Ok(message)).await.is_err() {
-                    cancel.cancel();
-                }
+    let calls = api.calls();
+    let stream_end = sender.clone();
+    api.tasks
+        .spawn_stream("analyze_workflow", stream_end, async move {
+            let timed = Timed::begin("analyze");
+            let done = answer(&calls, asked, &sender).await;
+            timed.end(done.is_ok());
+            if let Err(error) = done {
+                let refused = calls.engine.explained(error);
+                let _ = sender.send(Err(refused.into())).await;
             }
-        };
-        let leaving = async {
-            sender.closed().await;
-            cancel.cancel();
-            std::future::pending::<()>().await;
-        };
-        let (done, ()) = tokio::select! {
-            ended = async { tokio::join!(working, forwarding) } => ended,
-            () = leaving => return,
-        };
-        timed.end(done.is_ok());
-        if let Err(error) = done {
-            let _ = sender.send(Err(api.engine.explained(error).into())).await;
-        }
-    });
+        });
     Ok(ResponseStream::new(stream))
+}
+
+/// What to analyze.
+struct Asked {
+    path: PathBuf,
+    options: AnalysisOptions,
+    with_work_history: bool,
+}
+
+/// Sends everything that the analysis says, and the report. A client that leaves cancels it.
+async fn answer(
+    calls: &Calls,
+    asked: Asked,
+    sender: &mpsc::Sender<Result<AnalyzeWorkflowResponse, Status>>,
+) -> Result<(), EvolutionError> {
+    let cancel = CancellationToken::new();
+    let (messages, mut told) = mpsc::channel(WAITING);
+    let (events, mut said) = mpsc::channel::<Event>(WAITING);
+    let working = async {
+        let Asked {
+            path,
+            options,
+            with_work_history,
+        } = asked;
+        let work = calls
+            .engine
+            .analyze(&path, options, with_work_history, events, &cancel);
+        let report = bounded(calls, &messages, &cancel, work).await?;
+        let report = AnalyzeWorkflowResponse::of(Event::Report(report));
+        let _ = messages.send(report).await;
+        drop(messages);
+        Ok::<_, EvolutionError>(())
+    };
+    // It ends with what it reads from: the events with the analysis, the messages with all of it.
+    let forwarding = async {
+        loop {
+            let message = tokio::select! {
+                // The report is the last message.
+                biased;
+                Some(event) = said.recv() => AnalyzeWorkflowResponse::of(event),
+                Some(message) = told.recv() => message,
+                else => return,
+            };
+            if sender.send(Ok(message)).await.is_err() {
+                cancel.cancel();
+            }
+        }
+    };
+    let leaving = async {
+        sender.closed().await;
+        cancel.cancel();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        (done, ()) = async { tokio::join!(working, forwarding) } => done,
+        () = leaving => Err(EvolutionError::Cancelled),
+    }
 }

@@ -9,6 +9,7 @@ use shim_proto::evolution::v1::{
 use shim_runtime::background::BackgroundTasks;
 
 use super::runs::Runs;
+use super::streamed::Calls;
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::store::Store;
@@ -37,6 +38,14 @@ impl Api {
             generating: Runs::default(),
         }
     }
+    /// What long calls work with.
+    pub(super) fn calls(&self) -> Calls {
+        Calls {
+            engine: self.engine.clone(),
+            tasks: self.tasks.clone(),
+        }
+    }
+
     /// The root of the project at `path`, which evolutions are remembered by. What is gone or may not be worked on any more
     /// is looked for by its path.
     pub(super) async fn root_of(&self, path: &Path) -> String {

@@ -42,16 +42,22 @@ pub(super) async fn handle(
 
     let mutation = Mutation::new("ApproveEvolution", &request.request_id, &request);
     let engine = api.engine.clone();
-    let answered = runs::answer(api, &api.approving, mutation, |events, cancel| async move {
-        let timed = Timed::begin("approve");
-        let done = decide(&engine, request, &events, &cancel).await;
-        timed.end(done.is_ok());
-        let evolution = done.map_err(|error| engine.explained(error))?;
-        // A reader that has gone is seen by the run.
-        let end = ApproveEvolutionResponse::of(Event::Evolution(evolution));
-        let _ = events.send(end).await;
-        Ok(())
-    });
+    let calls = api.calls();
+    let answered = runs::answer(
+        &calls,
+        &api.approving,
+        mutation,
+        |events, cancel| async move {
+            let timed = Timed::begin("approve");
+            let done = decide(&engine, request, &events, &cancel).await;
+            timed.end(done.is_ok());
+            let evolution = done.map_err(|error| engine.explained(error))?;
+            // A reader that has gone is seen by the run.
+            let end = ApproveEvolutionResponse::of(Event::Evolution(evolution));
+            let _ = events.send(end).await;
+            Ok(())
+        },
+    );
     Ok(answered.await?)
 }
 

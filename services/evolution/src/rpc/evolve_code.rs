@@ -55,12 +55,18 @@ pub(super) async fn handle(
         limit: limit as usize,
     };
     let engine = api.engine.clone();
-    let answered = runs::answer(api, &api.evolving, mutation, |events, cancel| async move {
-        let timed = Timed::begin("evolve");
-        let done = propose(&engine, &path, &options, &events, &cancel).await;
-        timed.end(done.is_ok());
-        done.map_err(|error| engine.explained(error))
-    });
+    let calls = api.calls();
+    let answered = runs::answer(
+        &calls,
+        &api.evolving,
+        mutation,
+        |events, cancel| async move {
+            let timed = Timed::begin("evolve");
+            let done = propose(&engine, &path, &options, &events, &cancel).await;
+            timed.end(done.is_ok());
+            done.map_err(|error| engine.explained(error))
+        },
+    );
     Ok(answered.await?)
 }
 

@@ -22,7 +22,6 @@ use shim_runtime::unary;
 use tonic::{Request, Response, Status};
 
 pub(crate) use api::Api;
-pub(crate) use generate_tests::seed;
 
 #[tonic::async_trait]
 impl EvolutionService for Api {

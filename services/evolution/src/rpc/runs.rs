@@ -15,8 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::api::Api;
-use super::streamed::{Streamed, bounded};
+use super::streamed::{Calls, Streamed, bounded};
 use crate::error::EvolutionError;
 
 /// Messages that wait for a slow reader.
@@ -99,7 +98,7 @@ impl<T> Drop for Reader<T> {
 /// # Errors
 /// If the request id was used for another request; the store's failures.
 pub(super) async fn answer<T, F>(
-    api: &Api,
+    calls: &Calls,
     runs: &Runs<T>,
     mutation: Mutation,
     work: impl FnOnce(mpsc::Sender<T>, CancellationToken) -> F + Send + 'static,
@@ -112,7 +111,7 @@ where
     let reader = match runs.join(&mutation)? {
         Some(reader) => reader,
         None => {
-            if let Some(messages) = api.store.recorded_stream(&mutation.key).await? {
+            if let Some(messages) = calls.engine.store.recorded_stream(&mutation.key).await? {
                 let told = sender.clone();
                 let replay = async move {
                     for message in messages {
@@ -121,25 +120,26 @@ where
                         }
                     }
                 };
-                api.tasks.spawn_stream("evolution_replay", told, replay);
+                calls.tasks.spawn_stream("evolution_replay", told, replay);
                 return Ok(ResponseStream::new(stream));
             }
             let (reader, is_new) = runs.begin(&mutation)?;
             if is_new {
-                start(api, runs, mutation, Arc::clone(&reader.run), work);
+                start(calls, runs, mutation, Arc::clone(&reader.run), work);
             }
             reader
         }
     };
     let told = sender.clone();
-    api.tasks
+    calls
+        .tasks
         .spawn_stream("evolution_reader", told, follow(reader, sender));
     Ok(ResponseStream::new(stream))
 }
 
 /// Runs `work` with a log.
 fn start<T, F>(
-    api: &Api,
+    calls: &Calls,
     runs: &Runs<T>,
     mutation: Mutation,
     run: Arc<Run<T>>,
@@ -148,8 +148,8 @@ fn start<T, F>(
     T: Streamed + Sync,
     F: Future<Output = Result<(), EvolutionError>> + Send + 'static,
 {
-    let (api, runs) = (api.clone(), runs.clone());
-    let tasks = api.tasks.clone();
+    let (calls, runs) = (calls.clone(), runs.clone());
+    let tasks = calls.tasks.clone();
     tasks.spawn_contained("evolution_run", async move {
         // Whatever ends this, a panic too, readers see an end and the id is free again.
         let forget = Forget {
@@ -160,7 +160,7 @@ fn start<T, F>(
         let (events, mut told) = mpsc::channel(WAITING);
         let working = async {
             let work = work(events.clone(), run.cancel.clone());
-            let done = bounded(&api, &events, &run.cancel, work).await;
+            let done = bounded(&calls, &events, &run.cancel, work).await;
             drop(events);
             done
         };
@@ -173,7 +173,11 @@ fn start<T, F>(
         let end = match done {
             Ok(()) => {
                 let messages = run.log.borrow().messages.clone();
-                let kept = api.store.record_stream(mutation.key, &messages).await;
+                let kept = calls
+                    .engine
+                    .store
+                    .record_stream(mutation.key, &messages)
+                    .await;
                 kept.map_err(Status::from)
             }
             Err(error) => Err(error.into()),

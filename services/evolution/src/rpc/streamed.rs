@@ -9,15 +9,23 @@ use shim_proto::evolution::v1::{
     Progress, analyze_workflow_response, approve_evolution_response, evolve_code_response,
     generate_tests_response,
 };
+use shim_runtime::background::BackgroundTasks;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::api::Api;
+use crate::engine::Engine;
 use crate::error::EvolutionError;
 use crate::tool_host::ProgressSink;
 
 /// How long work that was called off may take to clean up before it is dropped.
 const WIND_DOWN: Duration = Duration::from_secs(10);
+
+/// What long calls work with. Clones share it.
+#[derive(Clone)]
+pub(super) struct Calls {
+    pub(super) engine: Engine,
+    pub(super) tasks: BackgroundTasks,
+}
 
 /// A message of a stream: one event.
 pub(super) trait Streamed: Message + Default + Clone + Send + 'static {
@@ -75,19 +83,19 @@ pub(super) fn progress_to<T: Streamed>(messages: &mpsc::Sender<T>) -> ProgressSi
 /// Runs `work` once there is room for it. It ends by itself, after `evolution.timeout`, with the service, or when `cancel`
 /// is cancelled; in the last three cases `cancel` tells `work`, which then cleans up.
 pub(super) async fn bounded<T: Streamed, R>(
-    api: &Api,
+    calls: &Calls,
     events: &mpsc::Sender<T>,
     cancel: &CancellationToken,
     work: impl Future<Output = Result<R, EvolutionError>>,
 ) -> Result<R, EvolutionError> {
-    let _room = wait_for_room(api, events, cancel).await?;
-    let limit = api.config.timeout;
+    let _room = wait_for_room(calls, events, cancel).await?;
+    let limit = calls.engine.config.timeout;
     tokio::pin!(work);
     let end = tokio::select! {
         done = &mut work => return done,
         () = cancel.cancelled() => EvolutionError::Cancelled,
         () = tokio::time::sleep(limit) => EvolutionError::CallTooLong { seconds: limit.as_secs() },
-        () = api.tasks.shutdown().wait() => EvolutionError::Stopping,
+        () = calls.tasks.shutdown().wait() => EvolutionError::Stopping,
     };
     cancel.cancel();
     // What it says now is that it was cancelled; the reason is known here.
@@ -96,11 +104,11 @@ pub(super) async fn bounded<T: Streamed, R>(
 }
 
 async fn wait_for_room<'a, T: Streamed>(
-    api: &'a Api,
+    calls: &'a Calls,
     events: &mpsc::Sender<T>,
     cancel: &CancellationToken,
 ) -> Result<tokio::sync::SemaphorePermit<'a>, EvolutionError> {
-    if let Ok(room) = api.engine.room.try_acquire() {
+    if let Ok(room) = calls.engine.room.try_acquire() {
         return Ok(room);
     }
     let told = Progress {
@@ -110,8 +118,8 @@ async fn wait_for_room<'a, T: Streamed>(
     };
     let _ = events.try_send(T::progress(told));
     tokio::select! {
-        room = api.engine.room.acquire() => room.map_err(|_| EvolutionError::Stopping),
+        room = calls.engine.room.acquire() => room.map_err(|_| EvolutionError::Stopping),
         () = cancel.cancelled() => Err(EvolutionError::Cancelled),
-        () = api.tasks.shutdown().wait() => Err(EvolutionError::Stopping),
+        () = calls.tasks.shutdown().wait() => Err(EvolutionError::Stopping),
     }
 }

@@ -1,9 +1,7 @@
 //! The failures of the embedded store, as this service tells them.
 
 use shim_runtime::service_error::{ErrorCode, ServiceError};
-use shim_sqlite::{JobError, SqliteError};
-
-use crate::error::EvolutionError;
+use shim_sqlite::SqliteError;
 
 /// A failure of the store, or a request id used twice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,27 +38,6 @@ impl From<StoreError> for ServiceError {
             message: error.to_string(),
             remedy: Some(remedy.to_owned()),
             retry_after: retry_ms.map(std::time::Duration::from_millis),
-        }
-    }
-}
-
-impl From<SqliteError> for EvolutionError {
-    fn from(error: SqliteError) -> Self {
-        Self::Store(StoreError(error))
-    }
-}
-
-impl From<rusqlite::Error> for EvolutionError {
-    fn from(error: rusqlite::Error) -> Self {
-        SqliteError::from(error).into()
-    }
-}
-
-impl JobError for EvolutionError {
-    fn store_error(&self) -> Option<&SqliteError> {
-        match self {
-            Self::Store(StoreError(error)) => Some(error),
-            _ => None,
         }
     }
 }

@@ -6,13 +6,12 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use prost::Message;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use shim_sqlite::idempotency::{self, IdempotencyKey};
 use shim_sqlite::{Database, OpenError, SqliteError, UnixMicros};
 use tokio::sync::watch;
 
 use super::schema::SCHEMA;
-use super::trust;
 use crate::error::EvolutionError;
 
 /// The database of one data folder. Clones share it.
@@ -34,7 +33,7 @@ impl Store {
         let db = Arc::new(Database::open(&SCHEMA, data_dir)?);
         let path = SCHEMA.database_path(data_dir);
         let trust =
-            trust::load(&path).map_err(|error| OpenError::database(&path, &error.to_string()))?;
+            load_trust(&path).map_err(|error| OpenError::database(&path, &error.to_string()))?;
         Ok(Self {
             db,
             trust: Arc::new(RwLock::new(trust)),
@@ -119,4 +118,12 @@ impl Store {
         }
         Ok(last)
     }
+}
+
+/// All decisions about trust, read before the store is used.
+fn load_trust(database: &Path) -> Result<HashMap<String, bool>, SqliteError> {
+    let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let mut statement = db.prepare("SELECT root, is_trusted FROM trust")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

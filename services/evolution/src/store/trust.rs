@@ -1,23 +1,11 @@
 //! Whether a project's own code may run, as somebody decided.
 
-use std::collections::HashMap;
-use std::path::Path;
-
 use prost::Message;
-use rusqlite::{Connection, OpenFlags, params};
-use shim_sqlite::SqliteError;
+use rusqlite::params;
 use shim_sqlite::idempotency::IdempotencyKey;
 
 use super::evolution_store::Store;
 use crate::error::EvolutionError;
-
-/// All decisions, read before the store is used.
-pub(super) fn load(database: &Path) -> Result<HashMap<String, bool>, SqliteError> {
-    let db = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    let mut statement = db.prepare("SELECT root, is_trusted FROM trust")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
 
 impl Store {
     /// What was decided about the project with this root; `None` if nobody was asked yet.

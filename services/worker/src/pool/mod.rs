@@ -1,5 +1,6 @@
 //! The workers of this process: each runs a configured executor, is registered, gets tasks from the distributor, drains.
 
+mod own;
 mod redis_task_backend;
 mod slots;
 
@@ -23,7 +24,7 @@ use crate::config::{Config, ExecutorConfig, ExecutorKind};
 use crate::distributor::Distributor;
 use crate::error::WorkerError;
 use crate::executor::ExecutorContext;
-use crate::own_worker::OwnWorker;
+pub use own::OwnWorker;
 use redis_task_backend::RedisTaskBackend;
 
 /// How long one claim of a worker waits for a task.

@@ -1,0 +1,167 @@
+//! What no transform does: a job of two tasks for each opportunity. An agent works it out, and what it answers becomes a
+//! proposal, which waits for approval like any other.
+
+use serde_json::json;
+use shim_proto::coordination::v1::task_service_client::TaskServiceClient;
+use shim_proto::coordination::v1::{
+    GetTaskRequest, Requirements, SubmitTaskRequest, Subtask, TaskResult, WorkerKind,
+};
+use shim_proto::evolution::v1::{Opportunity, Risk};
+use shim_render::text::{one_line, short_id};
+use shim_runtime::client::Channel;
+use shim_runtime::free_form;
+use shim_runtime::service_error::explanation;
+use tokio::sync::mpsc;
+
+use super::Attempt;
+use super::arguments::Arguments;
+use super::evolve::of;
+use crate::analyzer::AnalysisOptions;
+use crate::domain::agent_work;
+use crate::error::EvolutionError;
+use crate::evolver::Offer;
+
+/// Opportunities that are looked through for those that no transform does.
+const LOOKED_AT: usize = 100;
+const WAITING: usize = 16;
+
+impl Attempt<'_> {
+    /// Submits the best `most` of what no transform does.
+    pub(super) async fn hand_to_agents(
+        &self,
+        arguments: &Arguments,
+        most: usize,
+    ) -> Result<String, EvolutionError> {
+        let channel = self.coordination()?;
+        let options = AnalysisOptions {
+            include: arguments.include.clone(),
+            with_findings: false,
+            first_picture_only: false,
+            limit: LOOKED_AT,
+        };
+        let (events, mut said) = mpsc::channel(WAITING);
+        let work = self
+            .engine
+            .analyze(&arguments.path, options, false, events, &self.cancel);
+        let draining = async { while said.recv().await.is_some() {} };
+        let (report, ()) = tokio::join!(work, draining);
+        let open = report?.opportunities.into_iter();
+        let open = open.filter(|it| it.transform.is_empty() && it.location.is_some());
+        let mut text = String::new();
+        for opportunity in open.take(most) {
+            let task_id = self.submit_agent(&channel, arguments, &opportunity).await?;
+            let title = one_line(&opportunity.title, 160);
+            text += &format!("\n{title}: an agent gets it as job {}", short_id(&task_id));
+        }
+        Ok(text)
+    }
+
+    async fn submit_agent(
+        &self,
+        channel: &Channel,
+        arguments: &Arguments,
+        opportunity: &Opportunity,
+    ) -> Result<String, EvolutionError> {
+        let task = &self.claim.task;
+        let path = arguments.path.to_string_lossy();
+        let payload = json!({"path": path, "offer": opportunity.kind});
+        let parts = vec![
+            Subtask {
+                key: "work".to_owned(),
+                goal: agent_work::goal(opportunity),
+                kind: "code".to_owned(),
+                requirements: Some(Requirements {
+                    executor: WorkerKind::Agent.into(),
+                    capabilities: Vec::new(),
+                }),
+                ..Subtask::default()
+            },
+            Subtask {
+                key: "offer".to_owned(),
+                goal: "Make a proposal of what the agent answered".to_owned(),
+                kind: "evolve".to_owned(),
+                depends_on: vec!["work".to_owned()],
+                payload: payload.as_object().and_then(free_form::from_json),
+                ..Subtask::default()
+            },
+        ];
+        let submit = SubmitTaskRequest {
+            request_id: format!(
+                "agent-{}-{}",
+                task.task_id,
+                blake3::hash(opportunity.opportunity_id.as_bytes())
+                    .to_hex()
+                    .get(..16)
+                    .unwrap_or_default()
+            ),
+            goal: one_line(&opportunity.title, 300),
+            subtasks: parts,
+            workspace: match task.workspace.as_str() {
+                "" => path.into_owned(),
+                workspace => workspace.to_owned(),
+            },
+            submitted_by: task.submitted_by.clone(),
+            parent_id: task.task_id.clone(),
+            ..SubmitTaskRequest::default()
+        };
+        let mut client = TaskServiceClient::new(channel.clone());
+        let submitted = client.submit_task(submit).await;
+        let submitted = submitted.map_err(|status| EvolutionError::NotSubmitted {
+            what: "the work of an agent".to_owned(),
+            why: explanation(&status),
+        })?;
+        Ok(submitted.into_inner().task.unwrap_or_default().task_id)
+    }
+
+    /// Makes a proposal of what the task before answered.
+    pub(super) async fn offer(
+        &self,
+        arguments: &Arguments,
+        kind: &str,
+    ) -> Result<TaskResult, EvolutionError> {
+        let [before] = self.claim.task.depends_on.as_slice() else {
+            return Err(EvolutionError::Arguments(
+                "payload.offer: is for a task that comes after exactly one other".to_owned(),
+            ));
+        };
+        let mut client = TaskServiceClient::new(self.coordination()?)
+            .max_decoding_message_size(shim_proto::limits::MAX_MESSAGE_BYTES);
+        let asked = GetTaskRequest {
+            task_id: before.clone(),
+            ..GetTaskRequest::default()
+        };
+        let found = client.get_task(asked).await;
+        let found = found.map_err(|status| EvolutionError::NotSubmitted {
+            what: "the answer of an agent".to_owned(),
+            why: explanation(&status),
+        })?;
+        let task = found.into_inner().task.unwrap_or_default();
+        let answer = task.result.unwrap_or_default().text;
+        let files = agent_work::files(&answer)
+            .map_err(|why| EvolutionError::Arguments(format!("the answer of the agent: {why}")))?;
+        let project = self.engine.project(&arguments.path).await?;
+        let offer = Offer {
+            transform: format!("agent-{kind}"),
+            why: format!("An agent worked it out: {}", one_line(&task.goal, 300)),
+            risk: Risk::High,
+            files,
+        };
+        let evolution = self.engine.evolver.offer(&project, offer).await?;
+        let task_id = self.submit_gated(&evolution).await?;
+        let text = format!(
+            "proposed: `shim evolve show {}` shows it, `shim tasks approve {}` applies and verifies it",
+            short_id(&evolution.evolution_id),
+            short_id(&task_id)
+        );
+        let data = json!({"evolution_id": evolution.evolution_id, "task_id": task_id});
+        Ok(of(text, &data))
+    }
+
+    fn coordination(&self) -> Result<Channel, EvolutionError> {
+        let channel = self.engine.peers.coordination.clone();
+        channel.ok_or_else(|| EvolutionError::NotSubmitted {
+            what: "the work of an agent".to_owned(),
+            why: "no coordination service is configured (endpoints.coordination)".to_owned(),
+        })
+    }
+}
