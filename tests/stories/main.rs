@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bad_input;
-mod command_line;
 mod code;
+mod command_line;
 mod coordination;
 mod crash_suite;
 mod deploy;

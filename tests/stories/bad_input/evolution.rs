@@ -26,7 +26,11 @@ fn fields<T>(what: &str, answer: Result<T, Status>) -> Vec<String> {
     let refused = decode(&status);
     assert_eq!(refused.code, Code::InvalidArgument, "{what}: {refused:?}");
     assert_eq!(refused.reason, "BAD_REQUEST", "{what}: {refused:?}");
-    refused.violations.into_iter().map(|(field, _)| field).collect()
+    refused
+        .violations
+        .into_iter()
+        .map(|(field, _)| field)
+        .collect()
 }
 
 async fn service(temp: &TempEnv) -> Service {
@@ -44,7 +48,11 @@ async fn a_wrong_path_or_list_is_named_by_every_call() {
         ("relative", vec![], vec!["path"]),
         ("/a\nb", vec![], vec!["path"]),
         ("/p", vec!["/abs".to_owned()], vec!["include[0]"]),
-        ("/p", vec!["a".to_owned(), "../b".to_owned(), String::new()], vec!["include[1]", "include[2]"]),
+        (
+            "/p",
+            vec!["a".to_owned(), "../b".to_owned(), String::new()],
+            vec!["include[1]", "include[2]"],
+        ),
         ("/p", many, vec!["include"]),
     ] {
         let analyze = AnalyzeWorkflowRequest {
@@ -52,7 +60,10 @@ async fn a_wrong_path_or_list_is_named_by_every_call() {
             include: include.clone(),
             ..AnalyzeWorkflowRequest::default()
         };
-        assert_eq!(fields("analyze", client.analyze_workflow(analyze).await), expected);
+        assert_eq!(
+            fields("analyze", client.analyze_workflow(analyze).await),
+            expected
+        );
         let evolve = EvolveCodeRequest {
             request_id: request_id(),
             path: path.to_owned(),
@@ -66,10 +77,16 @@ async fn a_wrong_path_or_list_is_named_by_every_call() {
             include,
             ..GenerateTestsRequest::default()
         };
-        assert_eq!(fields("generate", client.generate_tests(generate).await), expected);
+        assert_eq!(
+            fields("generate", client.generate_tests(generate).await),
+            expected
+        );
     }
     let trust = TrustProjectRequest::default();
-    assert_eq!(fields("trust", client.trust_project(trust).await), ["request_id", "path"]);
+    assert_eq!(
+        fields("trust", client.trust_project(trust).await),
+        ["request_id", "path"]
+    );
 }
 
 #[tokio::test]
@@ -82,7 +99,10 @@ async fn a_wrong_number_name_or_id_is_named() {
         limit: 1_001,
         ..AnalyzeWorkflowRequest::default()
     };
-    assert_eq!(fields("limit", client.analyze_workflow(analyze).await), ["limit"]);
+    assert_eq!(
+        fields("limit", client.analyze_workflow(analyze).await),
+        ["limit"]
+    );
     let infinite = Value {
         kind: Some(Kind::NumberValue(f64::INFINITY)),
     };
@@ -99,7 +119,13 @@ async fn a_wrong_number_name_or_id_is_named() {
     };
     assert_eq!(
         fields("evolve", client.evolve_code(evolve).await),
-        ["request_id", "transforms[0]", "custom_transform", "custom_options", "limit"]
+        [
+            "request_id",
+            "transforms[0]",
+            "custom_transform",
+            "custom_options",
+            "limit"
+        ]
     );
     let generate = GenerateTestsRequest {
         request_id: request_id(),
@@ -107,7 +133,10 @@ async fn a_wrong_number_name_or_id_is_named() {
         max_functions: 201,
         ..GenerateTestsRequest::default()
     };
-    assert_eq!(fields("generate", client.generate_tests(generate).await), ["max_functions"]);
+    assert_eq!(
+        fields("generate", client.generate_tests(generate).await),
+        ["max_functions"]
+    );
     let approve = ApproveEvolutionRequest {
         request_id: request_id(),
         evolution_id: "short".to_owned(),
@@ -120,7 +149,10 @@ async fn a_wrong_number_name_or_id_is_named() {
         ["evolution_id", "reason", "paths"]
     );
     let revert = RevertEvolutionRequest::default();
-    assert_eq!(fields("revert", client.revert_evolution(revert).await), ["request_id", "evolution_id"]);
+    assert_eq!(
+        fields("revert", client.revert_evolution(revert).await),
+        ["request_id", "evolution_id"]
+    );
     let list = ListEvolutionsRequest {
         path: "p".to_owned(),
         states: vec![0, 99],
@@ -135,7 +167,10 @@ async fn a_wrong_number_name_or_id_is_named() {
         path: "p".to_owned(),
         transform: "a b".to_owned(),
     };
-    assert_eq!(fields("patterns", client.list_patterns(patterns).await), ["path", "transform"]);
+    assert_eq!(
+        fields("patterns", client.list_patterns(patterns).await),
+        ["path", "transform"]
+    );
 }
 
 #[tokio::test]
@@ -146,7 +181,10 @@ async fn what_is_not_there_is_told_with_its_reason() {
     let evolution_id = ID.to_owned();
     let get = GetEvolutionRequest { evolution_id };
     let refused = decode(&client.get_evolution(get).await.unwrap_err());
-    assert_eq!((refused.code, refused.reason.as_str()), (Code::NotFound, "EVOLUTION_NOT_FOUND"));
+    assert_eq!(
+        (refused.code, refused.reason.as_str()),
+        (Code::NotFound, "EVOLUTION_NOT_FOUND")
+    );
     assert!(refused.message.contains(ID));
     for path in ["/no/such/folder", "/dev/null"] {
         let trust = TrustProjectRequest {
@@ -157,7 +195,10 @@ async fn what_is_not_there_is_told_with_its_reason() {
         let refused = decode(&client.trust_project(trust).await.unwrap_err());
         assert_eq!(refused.reason, "PROJECT_UNUSABLE", "{path}: {refused:?}");
     }
-    let transforms = client.list_transforms(ListTransformsRequest {}).await.unwrap();
+    let transforms = client
+        .list_transforms(ListTransformsRequest {})
+        .await
+        .unwrap();
     let transforms = transforms.into_inner().transforms;
     assert!(transforms.len() >= 15 && transforms.is_sorted_by_key(|it| it.name.clone()));
 }
@@ -165,8 +206,10 @@ async fn what_is_not_there_is_told_with_its_reason() {
 #[tokio::test]
 async fn a_project_outside_of_the_roots_is_refused_and_trust_is_asked_once() {
     let temp = TempEnv::new();
-    let launch = Launch::evolution(&temp.data_dir())
-        .env("SHIM_EVOLUTION_ROOTS", &temp.project().display().to_string());
+    let launch = Launch::evolution(&temp.data_dir()).env(
+        "SHIM_EVOLUTION_ROOTS",
+        &temp.project().display().to_string(),
+    );
     let service = launch.start_or_panic().await;
     let mut client = EvolutionServiceClient::new(service.channel());
     let trust = |id: &str, path: &Path, trust: bool| TrustProjectRequest {
@@ -176,10 +219,16 @@ async fn a_project_outside_of_the_roots_is_refused_and_trust_is_asked_once() {
     };
     let outside = trust("1", temp.root(), true);
     let refused = decode(&client.trust_project(outside).await.unwrap_err());
-    assert_eq!((refused.code, refused.reason.as_str()), (Code::PermissionDenied, "OUTSIDE_ROOTS"));
+    assert_eq!(
+        (refused.code, refused.reason.as_str()),
+        (Code::PermissionDenied, "OUTSIDE_ROOTS")
+    );
     let project = temp.project();
     for (id, asked, answered) in [("2", true, true), ("3", false, false), ("2", true, true)] {
-        let kept = client.trust_project(trust(id, &project, asked)).await.unwrap();
+        let kept = client
+            .trust_project(trust(id, &project, asked))
+            .await
+            .unwrap();
         assert_eq!(kept.into_inner().project.unwrap().is_trusted, answered);
     }
     let other = trust("2", &project, false);

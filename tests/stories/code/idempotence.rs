@@ -48,7 +48,9 @@ async fn a_repeated_request_joins_the_run_or_gets_its_answer() {
     };
     let refused = first.evolve_code(reused).await.unwrap_err();
     assert_eq!(decode(&refused).reason, "REQUEST_ID_REUSED");
-    let listed = second.list_evolutions(ListEvolutionsRequest::default()).await;
+    let listed = second
+        .list_evolutions(ListEvolutionsRequest::default())
+        .await;
     assert_eq!(listed.unwrap().into_inner().evolutions.len(), one.len());
     env.assert_untouched();
 }

@@ -2,8 +2,8 @@
 //! and its working tree stays as it was.
 
 mod idempotence;
-mod tasks;
 mod people;
+mod tasks;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -16,8 +16,7 @@ use shim_tests::service::{Launch, Service};
 use shim_tests::temp_env::TempEnv;
 use tokio::process::Command;
 
-const MANIFEST: &str =
-    r#"{"name": "ranges", "version": "1.0.0", "type": "commonjs", "scripts": {"test": "node --test"}}"#;
+const MANIFEST: &str = r#"{"name": "ranges", "version": "1.0.0", "type": "commonjs", "scripts": {"test": "node --test"}}"#;
 const SOURCE: &str = "'use strict';\r\nvar limit = 10;\r\n\r\n// keep\texactly  this\r\nexports.clamp = function (value) {\r\n\tvar top = limit;\r\n\treturn value > top ? top : value;\r\n};";
 const TEST: &str = "const test = require('node:test');\nconst assert = require('node:assert');\ntest('clamp', () => assert.equal(require('../src/ranges.js').clamp(12), 10));\n";
 

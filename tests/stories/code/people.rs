@@ -36,11 +36,16 @@ async fn a_project_is_analyzed_evolved_approved_and_taken_back() {
     let patterns = env.said(&["patterns", "."]).await;
     assert!(patterns.contains("var-to-let-const"), "{patterns}");
     env.said(&["evolve", "revert", short]).await;
-    let listed = env.said(&["evolve", "list", ".", "--state", "reverted"]).await;
+    let listed = env
+        .said(&["evolve", "list", ".", "--state", "reverted"])
+        .await;
     assert!(listed.contains(short), "{listed}");
     let again = env.shim(&["evolve", "approve", short]).await;
     let refused = String::from_utf8_lossy(&again.stderr).into_owned();
-    assert!(!again.status.success() && refused.contains("EVOLUTION_STATE"), "{refused}");
+    assert!(
+        !again.status.success() && refused.contains("EVOLUTION_STATE"),
+        "{refused}"
+    );
     env.assert_untouched();
 }
 
@@ -57,7 +62,10 @@ async fn code_of_a_project_that_nobody_trusts_does_not_run() {
     assert!(!witness.exists());
     let refused = env.shim(&["generate-tests", "."]).await;
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && told.contains("PROJECT_NOT_TRUSTED"), "{told}");
+    assert!(
+        !refused.status.success() && told.contains("PROJECT_NOT_TRUSTED"),
+        "{told}"
+    );
     assert!(told.contains("shim trust PATH"), "{told}");
     env.said(&["trust", ".", "--revoke"]).await;
     let refused = env.shim(&["generate-tests", "."]).await;
@@ -65,5 +73,8 @@ async fn code_of_a_project_that_nobody_trusts_does_not_run() {
     assert!(told.contains("PROJECT_DISTRUSTED"), "{told}");
     env.said(&["trust", "."]).await;
     env.said(&["analyze", "."]).await;
-    assert!(witness.exists(), "its configuration runs once it is trusted");
+    assert!(
+        witness.exists(),
+        "its configuration runs once it is trusted"
+    );
 }

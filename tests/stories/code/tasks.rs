@@ -14,8 +14,18 @@ async fn an_evolution_as_a_task_waits_for_approval_and_is_then_applied() {
     assert!(analyzed.contains("completed"), "{analyzed}");
 
     let payload = json!({"transforms": ["var-to-let-const"], "limit": 1}).to_string();
-    let evolve = ["tasks", "submit", "modernize", "--kind", "evolve", "--payload", &payload];
-    let submitted = env.json(&[&evolve[..], &["--wait", "--json"]].concat()).await;
+    let evolve = [
+        "tasks",
+        "submit",
+        "modernize",
+        "--kind",
+        "evolve",
+        "--payload",
+        &payload,
+    ];
+    let submitted = env
+        .json(&[&evolve[..], &["--wait", "--json"]].concat())
+        .await;
     let merged = submitted.last().unwrap();
     let proposal = find(merged, "proposals").expect("the result has proposals");
     let task = proposal[0]["task_id"].as_str().unwrap().to_owned();
@@ -35,18 +45,42 @@ async fn an_evolution_as_a_task_waits_for_approval_and_is_then_applied() {
 async fn a_task_that_asks_for_the_impossible_fails_at_once_and_says_why() {
     let env = CodeEnv::new().await;
     for (kind, payload, why) in [
-        ("analyze", json!({"path": "/no/such/folder"}), "PROJECT_UNUSABLE"),
+        (
+            "analyze",
+            json!({"path": "/no/such/folder"}),
+            "PROJECT_UNUSABLE",
+        ),
         ("analyze", json!({"pathh": "x"}), "there is no such field"),
-        ("evolve", json!({"transforms": ["no-such"]}), "TRANSFORM_UNKNOWN"),
-        ("evolve", json!({"evolution_id": "0123456789ab"}), "EVOLUTION_NOT_FOUND"),
+        (
+            "evolve",
+            json!({"transforms": ["no-such"]}),
+            "TRANSFORM_UNKNOWN",
+        ),
+        (
+            "evolve",
+            json!({"evolution_id": "0123456789ab"}),
+            "EVOLUTION_NOT_FOUND",
+        ),
         ("generate_tests", json!({}), "PROJECT_NOT_TRUSTED"),
     ] {
         let payload = payload.to_string();
-        let words = ["tasks", "submit", "g", "--kind", kind, "--payload", &payload, "--wait"];
+        let words = [
+            "tasks",
+            "submit",
+            "g",
+            "--kind",
+            kind,
+            "--payload",
+            &payload,
+            "--wait",
+        ];
         let output = env.shim(&words).await;
         let said = String::from_utf8_lossy(&output.stdout).into_owned()
             + &String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && said.contains(why), "{kind}: {said}");
+        assert!(
+            !output.status.success() && said.contains(why),
+            "{kind}: {said}"
+        );
     }
 }
 

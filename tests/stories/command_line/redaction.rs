@@ -25,7 +25,10 @@ const PATTERNS: [(&str, &str); 25] = [
     ),
     (r"\b\d+ of \[size\]", "[number] of [size]"),
     // Where a machine keeps its programs, and which Redis it has.
-    (r"(/[\w.-]+)*/(git|node|redis-server|true)\b", "[programs]/$2"),
+    (
+        r"(/[\w.-]+)*/(git|node|redis-server|true)\b",
+        "[programs]/$2",
+    ),
     (r"\bversion \d+\b", "version [version]"),
     (
         r#""(\w*([bB]ytes|Pid|pid|Ticks|_ms|Ms|_seconds|Seconds))":"?\d+(\.\d+)?"?"#,
