@@ -49,7 +49,14 @@ impl Fixture {
         let host = TestHost::installed();
         let root = host.path("project");
         std::fs::create_dir_all(&root).unwrap();
-        let artifacts = Artifacts::open(&host.path("output"), shim_exec::Keeping { time: Duration::from_secs(60), bytes: 64 << 20 }).unwrap();
+        let artifacts = Artifacts::open(
+            &host.path("output"),
+            shim_exec::Keeping {
+                time: Duration::from_secs(60),
+                bytes: 64 << 20,
+            },
+        )
+        .unwrap();
         let runs = TestRuns::new(host.groups.clone(), artifacts.into(), host.path("runs")).unwrap();
         let evolver = Evolver {
             host: host.host(),

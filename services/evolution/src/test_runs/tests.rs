@@ -27,7 +27,14 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         let groups = Groups::open(&at("groups"), "SHIM_TESTS").unwrap();
-        let artifacts = Artifacts::open(&at("artifacts"), shim_exec::Keeping { time: Duration::from_secs(60), bytes: 64 << 20 }).unwrap();
+        let artifacts = Artifacts::open(
+            &at("artifacts"),
+            shim_exec::Keeping {
+                time: Duration::from_secs(60),
+                bytes: 64 << 20,
+            },
+        )
+        .unwrap();
         let runs = TestRuns::new(Arc::new(groups), Arc::new(artifacts), at("runs")).unwrap();
         Self { folder, runs }
     }
