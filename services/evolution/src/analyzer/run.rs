@@ -61,7 +61,8 @@ impl<'a> Run<'a> {
     }
 
     pub(super) async fn execute(self) -> Result<AnalysisReport, EvolutionError> {
-        let work = self.work();
+        // On the heap: the state of an analysis would fill its caller's stack.
+        let work = Box::pin(self.work());
         let closed = self.events.clone();
         tokio::select! {
             report = work => report,
@@ -159,15 +160,17 @@ impl<'a> Run<'a> {
         let mut known = std::mem::take(&mut memory.kept);
         let (fast_lint, known_types) = (std::mem::take(&mut known.fast_lint), known.types.take());
         let work = LintWork::new(&sources, keys, &mut known);
-        // What is whole at once needs no first picture.
-        let is_slow = work.files.asked.len() > FEW || !keys.configuration.typescript.is_empty();
-        let lint = async {
+        // After a small change the whole is there at once.
+        let is_slow = work.files.cached == 0
+            || work.files.asked.len() > FEW
+            || !keys.configuration.typescript.is_empty();
+        let lint = Box::pin(async {
             match self.options.first_picture_only {
                 true => Ok(work.unasked()),
                 false => self.lint(work, keys).await,
             }
-        };
-        let quick = async {
+        });
+        let quick = Box::pin(async {
             let (code, fast) = self
                 .quick(project, &sources, keys, tools, memory, fast_lint)
                 .await?;
@@ -179,7 +182,7 @@ impl<'a> Run<'a> {
                 false => self.types(keys, tools, known_types.as_ref()).await?,
             };
             Ok::<_, EvolutionError>((code, fast, types))
-        };
+        });
         let (lint, quick) = tokio::try_join!(lint, quick)?;
         let (code, fast, types) = quick;
         let nothing = Lint::default();

@@ -55,7 +55,7 @@ pub(super) struct Divided {
     /// Answers that stay.
     held: Vec<KeptFile>,
     /// How many of them are about chosen files, and true.
-    cached: usize,
+    pub(super) cached: usize,
     /// Chosen files that a tool is to be asked about.
     pub(super) asked: Vec<Source>,
 }
