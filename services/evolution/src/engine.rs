@@ -1,4 +1,6 @@
 //! The rooms put together: what calls and tasks have in common.
+//!
+//! The work of a room is boxed: what it holds over its waits is large, and would lie on the stack of whoever polls it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -124,8 +126,14 @@ impl Engine {
         cancel: &CancellationToken,
     ) -> Result<AnalysisReport, EvolutionError> {
         let project = self.project(path).await?;
-        let mut report =
-            analyzer::analyze(&self.analyzer, &project, options, events, cancel).await?;
+        let mut report = Box::pin(analyzer::analyze(
+            &self.analyzer,
+            &project,
+            options,
+            events,
+            cancel,
+        ))
+        .await?;
         if with_work_history {
             let root = project.root().to_string_lossy();
             report.work_history = Some(work_history::read(&self.peers, &root).await);
@@ -162,7 +170,7 @@ impl Engine {
             return self.evolver.reject(&approval).await;
         }
         let project = self.project_of(&evolution).await?;
-        self.evolver.approve(&project, &approval, watch).await
+        Box::pin(self.evolver.approve(&project, &approval, watch)).await
     }
 
     /// Takes a committed evolution back. A request that did so before gets the evolution as it is.
@@ -183,9 +191,11 @@ impl Engine {
         }
         let project = self.project_of(&evolution).await?;
         let id = &evolution.evolution_id;
-        self.evolver
-            .revert(&project, id, (request_id, reason), cancel)
-            .await
+        Box::pin(
+            self.evolver
+                .revert(&project, id, (request_id, reason), cancel),
+        )
+        .await
     }
 
     /// Makes tests for functions of the project at a path. The tests are kept as a proposal.
@@ -207,7 +217,13 @@ impl Engine {
             progress,
             cancel,
         };
-        let mut report = test_generator::generate(tools, &project, options, on_function).await?;
+        let mut report = Box::pin(test_generator::generate(
+            tools,
+            &project,
+            options,
+            on_function,
+        ))
+        .await?;
         if let Some(proposal) = report.evolution.take() {
             let mut proposals = [proposal];
             let patterns = PatternEngine::load(&self.store, None).await?;
