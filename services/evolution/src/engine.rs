@@ -1,4 +1,6 @@
 //! The rooms put together: what calls and tasks have in common.
+//!
+//! The work of a room is boxed: what it holds over its waits is large, and would lie on the stack of whoever polls it.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -118,7 +118,7 @@ impl Attempt<'_> {
         let limit = asked.unwrap_or(self.engine.config.timeout);
         let work = async {
             let _room = self.engine.room.acquire().await;
-            self.of_kind(&arguments).await
+            Box::pin(self.of_kind(&arguments)).await
         };
         tokio::pin!(work);
         let done = tokio::select! {

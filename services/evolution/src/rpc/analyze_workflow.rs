@@ -82,7 +82,7 @@ async fn answer(
         let work = calls
             .engine
             .analyze(&path, options, with_work_history, events, &cancel);
-        let report = bounded(calls, &messages, &cancel, work).await?;
+        let report = bounded(calls, &messages, &cancel, Box::pin(work)).await?;
         let report = AnalyzeWorkflowResponse::of(Event::Report(report));
         let _ = messages.send(report).await;
         drop(messages);

@@ -159,7 +159,7 @@ fn start<T, F>(
         };
         let (events, mut told) = mpsc::channel(WAITING);
         let working = async {
-            let work = work(events.clone(), run.cancel.clone());
+            let work = Box::pin(work(events.clone(), run.cancel.clone()));
             let done = bounded(&calls, &events, &run.cancel, work).await;
             drop(events);
             done
