@@ -62,7 +62,14 @@ struct Lab {
 impl Lab {
     fn new() -> Self {
         let test = TestHost::installed();
-        let artifacts = Artifacts::open(&test.path("artifacts"), shim_exec::Keeping { time: Duration::from_secs(60), bytes: 64 << 20 }).unwrap();
+        let artifacts = Artifacts::open(
+            &test.path("artifacts"),
+            shim_exec::Keeping {
+                time: Duration::from_secs(60),
+                bytes: 64 << 20,
+            },
+        )
+        .unwrap();
         let runs = TestRuns::new(
             Arc::clone(&test.groups),
             Arc::new(artifacts),
