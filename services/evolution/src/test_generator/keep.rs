@@ -85,6 +85,18 @@ impl<'a> ModuleTests<'a> {
         format!("{} {title}", function.map_or("", |it| it.name.as_str()))
     }
 
+    /// Takes out of `open` the tests of this file that failed in a run.
+    fn take_proofs(&self, run: &TestRun, open: &mut BTreeSet<u32>) {
+        let own = run.tests.iter().filter(|test| test.file == self.path);
+        let failed = own.filter(|test| test.state == TestState::Failed);
+        let failed: BTreeSet<&str> = failed.map(|test| test.name.as_str()).collect();
+        for (test, title) in &self.tests {
+            if failed.contains(self.reported(test, title).as_str()) {
+                open.remove(&test.id);
+            }
+        }
+    }
+
     /// Tests of this file that did not pass in a run.
     fn not_passed(&self, run: &TestRun) -> Vec<u32> {
         let passed: BTreeSet<&str> = run
@@ -159,59 +171,26 @@ pub(super) async fn prove(
         let text = file.text(bench, None);
         bench.write(&file.path, &text)?;
     }
-    let mut open: BTreeSet<u32> = files
-        .iter()
-        .flat_map(|file| file.tests.iter().map(|(test, _)| test.id))
-        .collect();
+    let tests = files.iter().flat_map(|file| &file.tests);
+    let mut open: BTreeSet<u32> = tests.map(|(test, _)| test.id).collect();
     // A mutant that does not end says nothing of the single test.
     let mut tried = screened.endless.clone();
     for round in 0..MAX_PROOFS {
-        bench.tools.progress.tell(
-            "mutants",
-            format!("{} tests to be proved", open.len()),
-            round as u64,
-            0,
-        );
-        let mut is_any = false;
+        let text = format!("{} tests to be proved", open.len());
+        bench.tools.progress.tell("mutants", text, round as u64, 0);
+        let before = tried.len();
         for file in files.iter() {
-            let own: BTreeSet<u32> = file
-                .tests
-                .iter()
-                .map(|(test, _)| test.id)
-                .filter(|id| open.contains(id))
-                .collect();
-            let mutant = next_proof(&own, &tried, &screened.kills).and_then(|id| {
-                let made = instrumented.get(&file.module.path)?;
-                made.mutants.iter().find(|mutant| mutant.id == id)
-            });
-            let original = bench.original(&file.module.path).unwrap_or_default();
-            let text = mutant.and_then(|mutant| {
-                tried.insert(mutant.id);
-                is_any = true;
-                mutated(&original, mutant.start, mutant.end, &mutant.replacement)
-            });
-            bench.change(&file.module.path, &text.unwrap_or(original))?;
+            let made = instrumented.get(&file.module.path);
+            write_mutant(bench, file, made, screened, (&open, &mut tried))?;
         }
-        if !is_any {
+        if tried.len() == before {
             break;
         }
         let run = run_files(bench, files).await?;
-        if matches!(run.verdict, Verdict::CouldNotRun { .. } | Verdict::TimedOut) {
-            continue;
-        }
-        for file in files.iter() {
-            let failed = run
-                .tests
+        if !matches!(run.verdict, Verdict::CouldNotRun { .. } | Verdict::TimedOut) {
+            files
                 .iter()
-                .filter(|test| test.file == file.path && test.state == TestState::Failed);
-            let failed: BTreeSet<&str> = failed.map(|test| test.name.as_str()).collect();
-            let seen = file
-                .tests
-                .iter()
-                .filter(|(test, title)| failed.contains(file.reported(test, title).as_str()));
-            seen.for_each(|(test, _)| {
-                open.remove(&test.id);
-            });
+                .for_each(|file| file.take_proofs(&run, &mut open));
         }
     }
     bench.restore()?;
@@ -225,6 +204,26 @@ pub(super) async fn prove(
         bench.write(&file.path, &text)?;
     }
     Ok(())
+}
+
+/// Writes the mutant into a module that proves most of its tests, or the module as it is if none is left.
+fn write_mutant(
+    bench: &mut Bench<'_>,
+    file: &ModuleTests<'_>,
+    made: Option<&Instrumented>,
+    screened: &Screened,
+    (open, tried): (&BTreeSet<u32>, &mut BTreeSet<u32>),
+) -> Result<(), EvolutionError> {
+    let own = file.tests.iter().map(|(test, _)| test.id);
+    let own: BTreeSet<u32> = own.filter(|id| open.contains(id)).collect();
+    let mutant = next_proof(&own, tried, &screened.kills)
+        .and_then(|id| made?.mutants.iter().find(|mutant| mutant.id == id));
+    let original = bench.original(&file.module.path).unwrap_or_default();
+    let text = mutant.and_then(|mutant| {
+        tried.insert(mutant.id);
+        mutated(&original, mutant.start, mutant.end, &mutant.replacement)
+    });
+    bench.change(&file.module.path, &text.unwrap_or(original))
 }
 
 async fn run_files(

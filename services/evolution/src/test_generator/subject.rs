@@ -32,25 +32,7 @@ pub(super) fn subject<'a>(
     if let Some(why) = unfit(&seen) {
         return Err(why);
     }
-    let inputs = observe::inputs(function);
-    let mut usable = Vec::new();
-    let mut reasons: BTreeMap<&str, u32> = BTreeMap::new();
-    for (at, args) in inputs.into_iter().enumerate() {
-        let Some(seen) = calls.get(&at) else {
-            *reasons
-                .entry("ends the process or does not end")
-                .or_default() += 1;
-            continue;
-        };
-        match unusable(seen, again.get(&at)) {
-            Some(why) => *reasons.entry(why).or_default() += 1,
-            None => usable.push(Call {
-                args,
-                seen,
-                is_random: at >= function.cases.len(),
-            }),
-        }
-    }
+    let (calls, reasons) = usable_calls(function, calls, again);
     let subject = Subject {
         id: function.id,
         name: &function.name,
@@ -59,16 +41,42 @@ pub(super) fn subject<'a>(
             .iter()
             .map(|it| it.name.as_str())
             .collect(),
-        calls: usable,
+        calls,
         siblings: module
             .functions
             .iter()
             .map(|it| (it.name.as_str(), it.id))
             .collect(),
     };
+    Ok((subject, reasons))
+}
+
+/// The calls that may be tests, and why the others may not.
+fn usable_calls<'a>(
+    function: &'a FoundFunction,
+    calls: &'a BTreeMap<usize, Seen>,
+    again: &'a BTreeMap<usize, Seen>,
+) -> (Vec<Call<'a>>, Vec<DroppedTests>) {
+    let mut usable = Vec::new();
+    let mut reasons: BTreeMap<&str, u32> = BTreeMap::new();
+    for (at, args) in observe::inputs(function).into_iter().enumerate() {
+        let seen = calls.get(&at);
+        let why = match seen {
+            Some(seen) => unusable(seen, again.get(&at)),
+            None => Some("ends the process or does not end"),
+        };
+        match (seen, why) {
+            (Some(seen), None) => usable.push(Call {
+                args,
+                seen,
+                is_random: at >= function.cases.len(),
+            }),
+            (_, why) => *reasons.entry(why.unwrap_or_default()).or_default() += 1,
+        }
+    }
     let reasons = reasons.into_iter().map(|(reason, count)| DroppedTests {
         count,
         reason: reason.to_owned(),
     });
-    Ok((subject, reasons.collect()))
+    (usable, reasons.collect())
 }

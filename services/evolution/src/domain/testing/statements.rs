@@ -102,56 +102,30 @@ impl TestFile<'_> {
         let call = format!("{}({})", self.local_of(test.f), args.join(", "));
         let class = BUILT_IN_ERRORS.contains(&name).then_some(name);
         let message = message.filter(|text| !text.is_empty()).map(quoted);
+        let told = class.map(str::to_owned).into_iter().chain(message.clone());
+        let told: Vec<String> = told.collect();
         match (self.habits.assertions, test.is_async) {
-            (Assertions::Expect, is_async) => {
-                let start = if is_async {
-                    format!("await expect({call}).rejects")
-                } else {
-                    format!("expect(() => {call})")
-                };
-                let class = class.map(str::to_owned);
-                let told: Vec<String> = class.into_iter().chain(message).collect();
-                let told = if told.is_empty() {
-                    vec![String::new()]
-                } else {
-                    told
-                };
-                told.iter()
-                    .map(|what| format!("{start}.toThrow({what});"))
-                    .collect()
+            (Assertions::Expect, false) => expected_throws(&format!("expect(() => {call})"), told),
+            (Assertions::Expect, true) => {
+                expected_throws(&format!("await expect({call}).rejects"), told)
             }
-            (Assertions::Assert, is_async) => {
-                let parts = [
-                    class.map(|name| format!("name: '{name}'")),
-                    message.map(|text| format!("message: {text}")),
-                ];
-                let parts: Vec<String> = parts.into_iter().flatten().collect();
-                let start = if is_async {
-                    "await assert.rejects("
-                } else {
-                    "assert.throws("
-                };
-                let what = if parts.is_empty() {
-                    String::new()
-                } else {
-                    format!(", {{ {} }}", parts.join(", "))
-                };
-                vec![format!("{start}() => {call}{what});")]
+            (Assertions::Assert, false) => {
+                vec![format!(
+                    "assert.throws(() => {call}{});",
+                    error_form(class, message)
+                )]
+            }
+            (Assertions::Assert, true) => {
+                let form = error_form(class, message);
+                vec![format!("await assert.rejects(() => {call}{form});")]
             }
             (Assertions::Chai, false) => {
-                let told: Vec<String> = class
-                    .map(str::to_owned)
-                    .into_iter()
-                    .chain(message)
-                    .collect();
-                vec![format!(
-                    "expect(() => {call}).to.throw({});",
-                    told.join(", ")
-                )]
+                let told = told.join(", ");
+                vec![format!("expect(() => {call}).to.throw({told});")]
             }
             (Assertions::Chai, true) => vec![
                 format!("const error = await {call}.then(() => undefined, (reason) => reason);"),
-                format!("expect(error).to.be.an('error');"),
+                "expect(error).to.be.an('error');".to_owned(),
                 message.map_or_else(String::new, |text| {
                     format!("expect(error.message).to.equal({text});")
                 }),
@@ -245,6 +219,28 @@ impl TestFile<'_> {
             name => self.same(&format!("typeof ({call})"), &quoted(name)),
         }
     }
+}
+
+/// A line for the class of an error and one for its message; one for any error if neither is known.
+fn expected_throws(start: &str, told: Vec<String>) -> Vec<String> {
+    let told = if told.is_empty() {
+        vec![String::new()]
+    } else {
+        told
+    };
+    let lines = told.iter().map(|what| format!("{start}.toThrow({what});"));
+    lines.collect()
+}
+
+/// The form of an error as `node:assert` takes it, after a comma; empty for any error.
+fn error_form(class: Option<&str>, message: Option<String>) -> String {
+    let name = class.map(|name| format!("name: '{name}'"));
+    let message = message.map(|text| format!("message: {text}"));
+    let parts: Vec<String> = name.into_iter().chain(message).collect();
+    if parts.is_empty() {
+        return String::new();
+    }
+    format!(", {{ {} }}", parts.join(", "))
 }
 
 fn parenthesized(call: &str) -> String {
