@@ -63,7 +63,7 @@ fn weakest_token_for(method: &str) -> &'static str {
         "Subscribe",
         "ServerReflection",
     ];
-    const ADMIN_METHODS: [&str; 10] = [
+    const ADMIN_METHODS: [&str; 11] = [
         "DeleteSession",
         "Prune",
         "Export",
