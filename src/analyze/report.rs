@@ -1,5 +1,6 @@
 //! A report for people: the summary first, then what is worth doing with its evidence, then what was not read.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use shim_proto::evolution::v1::{
@@ -16,7 +17,7 @@ const EVIDENCE: usize = 3;
 
 pub(super) fn print(report: &AnalysisReport, out: &mut dyn Write) -> io::Result<()> {
     // The summary is ours, and what it repeats of others cannot begin a line.
-    for line in lines(&report.summary) {
+    for line in without_list(lines(&report.summary)) {
         writeln!(out, "{line}")?;
     }
     print_opportunities(&report.opportunities, out)?;
@@ -28,11 +29,23 @@ pub(super) fn print(report: &AnalysisReport, out: &mut dyn Write) -> io::Result<
     print_tools(&report.tools, out)
 }
 
+/// The summary's lines without those of what is worth doing, which follow with their evidence.
+fn without_list<'a>(
+    lines: impl Iterator<Item = Cow<'a, str>>,
+) -> impl Iterator<Item = Cow<'a, str>> {
+    let mut is_in_list = false;
+    lines.filter(move |line| {
+        is_in_list = line == "Worth doing first:" || is_in_list && line.starts_with(' ');
+        !is_in_list
+    })
+}
+
 fn print_opportunities(opportunities: &[Opportunity], out: &mut dyn Write) -> io::Result<()> {
     if opportunities.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nWorth doing, best first:")?;
+    writeln!(out)?;
+    writeln!(out, "Worth doing, best first:")?;
     for (i, it) in opportunities.iter().enumerate() {
         let transform = match it.transform.is_empty() {
             true => String::new(),
@@ -64,7 +77,8 @@ fn print_hotspots(report: &AnalysisReport, out: &mut dyn Write) -> io::Result<()
     if report.hotspots.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nHard to change and changed often:")?;
+    writeln!(out)?;
+    writeln!(out, "Hard to change and changed often:")?;
     let mut table = Table::new(&[
         ("SCORE", Align::Right),
         ("COMMITS", Align::Right),
@@ -89,7 +103,8 @@ fn print_unread(report: &AnalysisReport, out: &mut dyn Write) -> io::Result<()> 
         return Ok(());
     }
     let number = report.unread_files.len();
-    writeln!(out, "\nNot fully read ({}):", count(number as u64, "file"))?;
+    writeln!(out)?;
+    writeln!(out, "Not fully read ({}):", count(number as u64, "file"))?;
     for unread in report.unread_files.iter().take(UNREAD) {
         let tool = match unread.tool.is_empty() {
             true => "all tools",
@@ -110,7 +125,8 @@ fn print_unread(report: &AnalysisReport, out: &mut dyn Write) -> io::Result<()> 
 }
 
 fn print_history(history: &WorkHistory, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "\nSHIM's own history of the project:")?;
+    writeln!(out)?;
+    writeln!(out, "SHIM's own history of the project:")?;
     for kind in &history.kinds {
         let main = match kind.main_failure.is_empty() {
             true => String::new(),
@@ -166,19 +182,16 @@ fn print_tools(tools: &[ToolRun], out: &mut dyn Write) -> io::Result<()> {
             true => format!("{}{cached}{lasted}", count(tool.files, "file")),
             false => format!("did not end: {}", one_line(&tool.failure, 300)),
         };
-        writeln!(
-            out,
-            "{} {}: {end}",
-            one_line(&tool.tool, 40),
-            one_line(&tool.version, 20)
-        )?;
+        let name = format!("{} {}", tool.tool, tool.version);
+        writeln!(out, "{}: {end}", one_line(name.trim_end(), 60))?;
     }
     Ok(())
 }
 
 /// Findings in the order of paths and places.
 pub(super) fn print_findings(findings: &[Finding], out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "\nFindings ({}):", findings.len())?;
+    writeln!(out)?;
+    writeln!(out, "Findings ({}):", findings.len())?;
     for finding in findings {
         let severity = match finding.severity() {
             Severity::Error => "error",
