@@ -32,7 +32,8 @@ fn print_opportunities(opportunities: &[Opportunity], out: &mut dyn Write) -> io
     if opportunities.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nWorth doing, best first:")?;
+    writeln!(out)?;
+    writeln!(out, "Worth doing, best first:")?;
     for (i, it) in opportunities.iter().enumerate() {
         let transform = match it.transform.is_empty() {
             true => String::new(),
@@ -64,7 +65,8 @@ fn print_hotspots(report: &AnalysisReport, out: &mut dyn Write) -> io::Result<()
     if report.hotspots.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nHard to change and changed often:")?;
+    writeln!(out)?;
+    writeln!(out, "Hard to change and changed often:")?;
     let mut table = Table::new(&[
         ("SCORE", Align::Right),
         ("COMMITS", Align::Right),
@@ -89,7 +91,8 @@ fn print_unread(report: &AnalysisReport, out: &mut dyn Write) -> io::Result<()> 
         return Ok(());
     }
     let number = report.unread_files.len();
-    writeln!(out, "\nNot fully read ({}):", count(number as u64, "file"))?;
+    writeln!(out)?;
+    writeln!(out, "Not fully read ({}):", count(number as u64, "file"))?;
     for unread in report.unread_files.iter().take(UNREAD) {
         let tool = match unread.tool.is_empty() {
             true => "all tools",
@@ -110,7 +113,8 @@ fn print_unread(report: &AnalysisReport, out: &mut dyn Write) -> io::Result<()> 
 }
 
 fn print_history(history: &WorkHistory, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "\nSHIM's own history of the project:")?;
+    writeln!(out)?;
+    writeln!(out, "SHIM's own history of the project:")?;
     for kind in &history.kinds {
         let main = match kind.main_failure.is_empty() {
             true => String::new(),
@@ -178,7 +182,8 @@ fn print_tools(tools: &[ToolRun], out: &mut dyn Write) -> io::Result<()> {
 
 /// Findings in the order of paths and places.
 pub(super) fn print_findings(findings: &[Finding], out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "\nFindings ({}):", findings.len())?;
+    writeln!(out)?;
+    writeln!(out, "Findings ({}):", findings.len())?;
     for finding in findings {
         let severity = match finding.severity() {
             Severity::Error => "error",
