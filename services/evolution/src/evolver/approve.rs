@@ -134,7 +134,7 @@ impl Evolver {
                     End::Discarded { reason } => evolution.reason = reason,
                     End::Outdated { path } => {
                         evolution.reason =
-                            format!("{path} was committed anew since it was proposed")
+                            format!("{path} was committed anew since it was proposed");
                     }
                 }
             })
@@ -316,7 +316,7 @@ impl Evolver {
             );
             held = compare_tests(&before, &after);
         }
-        let mut made = check("tests", held.err().into_iter().collect(), began);
+        let mut made = check("tests", held.err().as_slice(), began);
         if made.passed {
             made.detail = match first {
                 Some(first) => format!("{}; the first of two runs failed: {first}", after.summary),

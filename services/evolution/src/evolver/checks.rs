@@ -131,10 +131,10 @@ impl Evolver {
                 .sum::<usize>()
                 .to_string()
         };
-        let mut exports = check("exports", renamed.collect(), began);
+        let mut exports = check("exports", &renamed.collect::<Vec<_>>(), began);
         exports.before = count(|view| &view.exports_before);
         exports.after = count(|view| &view.exports_after);
-        Ok([check("parse", faults.collect(), began), exports])
+        Ok([check("parse", &faults.collect::<Vec<_>>(), began), exports])
     }
 
     /// The check `lint`: errors that are new, by the project's configuration if it is trusted and has one.
@@ -157,7 +157,7 @@ impl Evolver {
         let answer = match answer {
             Ok(answer) => answer,
             Err(EvolutionError::Host(error @ crate::tool_host::HostError::ToolFailed { .. })) => {
-                let mut failed = check("lint", Vec::new(), began);
+                let mut failed = check("lint", &[], began);
                 failed.skipped = format!(
                     "the linter cannot run on this project, before the change either: {error}"
                 );
@@ -173,7 +173,7 @@ impl Evolver {
                 )
             })
         });
-        let mut made = check("lint", faults.collect(), began);
+        let mut made = check("lint", &faults.collect::<Vec<_>>(), began);
         made.before = answer
             .files
             .iter()
@@ -200,7 +200,7 @@ pub(super) fn check_bytes(files: &[(CheckedText<'_>, &[LineRange])]) -> Check {
         let count = lines_beyond_meaning(text.before.unwrap_or_default(), text.after, meant);
         (count > 0).then(|| format!("{}: {count} lines changed beyond what is meant", text.path))
     });
-    let mut made = check("bytes", faults.collect(), began);
+    let mut made = check("bytes", &faults.collect::<Vec<_>>(), began);
     if made.passed {
         made.detail = "0 lines changed beyond what is meant".to_owned();
     }
@@ -208,7 +208,7 @@ pub(super) fn check_bytes(files: &[(CheckedText<'_>, &[LineRange])]) -> Check {
 }
 
 /// A check that found these faults.
-pub(super) fn check(name: &str, faults: Vec<String>, began: Instant) -> Check {
+pub(super) fn check(name: &str, faults: &[String], began: Instant) -> Check {
     const SHOWN: usize = 5;
     let more = faults.len().saturating_sub(SHOWN);
     let mut detail = faults

@@ -31,7 +31,7 @@ pub(crate) use approve::{Approval, Watch};
 pub(crate) use offer::Offer;
 pub(crate) use propose::{CustomTransform, EvolveOptions, Proposals};
 
-use crate::domain::evolution::catalog;
+use crate::domain::evolution::catalog::{CatalogEntry, catalog};
 use crate::store::Store;
 use crate::test_runs::TestRuns;
 use crate::tool_host::ToolHost;
@@ -59,6 +59,6 @@ pub(crate) struct EvolverLimits {
 impl Evolver {
     /// The transforms that a project's files can be changed by.
     pub(crate) fn transforms() -> Vec<Transform> {
-        catalog().iter().map(|entry| entry.to_message()).collect()
+        catalog().iter().map(CatalogEntry::to_message).collect()
     }
 }

@@ -40,9 +40,7 @@ pub(super) async fn committed(
         tracing::debug!(root = %root.display(), files = paths.len(), "committed sources are read");
         read(&repository, paths, unread)
     });
-    reading
-        .await
-        .unwrap_or_else(|_| Err(EvolutionError::Stopping))
+    reading.await.unwrap_or(Err(EvolutionError::Stopping))
 }
 
 fn read(

@@ -78,9 +78,9 @@ impl Evolver {
 pub(super) fn check_types(before: &TypeView, after: TypeView, began: Instant) -> Check {
     match (before, after) {
         (Err(why), _) => skipped("types", why),
-        (Ok(_), Err(why)) => check("types", vec![why], began),
+        (Ok(_), Err(why)) => check("types", &[why], began),
         (Ok(before), Ok(after)) => {
-            let mut made = check("types", new_diagnostics(before, &after), began);
+            let mut made = check("types", &new_diagnostics(before, &after), began);
             made.before = before.values().sum::<usize>().to_string();
             made.after = after.values().sum::<usize>().to_string();
             made

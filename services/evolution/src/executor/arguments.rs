@@ -195,7 +195,7 @@ mod tests {
 
     use super::*;
 
-    fn task(payload: Value, workspace: &str, files: &[&str]) -> Task {
+    fn task(payload: &Value, workspace: &str, files: &[&str]) -> Task {
         let object = payload.as_object().cloned().unwrap_or_default();
         Task {
             payload: free_form::from_json(&object),
@@ -208,24 +208,24 @@ mod tests {
     #[test]
     fn the_project_is_named_by_the_payload_or_is_the_workspace() {
         let named =
-            Arguments::of(&task(json!({"path": "/p", "include": ["src"]}), "/w", &[])).unwrap();
+            Arguments::of(&task(&json!({"path": "/p", "include": ["src"]}), "/w", &[])).unwrap();
         assert_eq!(
             (named.path, named.include),
             ("/p".into(), vec!["src".to_owned()])
         );
         let around = Arguments::of(&task(
-            json!({}),
+            &json!({}),
             "/w",
             &["src/a.js", r"app/\[id\].ts", "lib/**/*.js", "src/a.js"],
         ))
         .unwrap();
         assert_eq!(around.path, Path::new("/w"));
         assert_eq!(around.include, ["app/[id].ts", "lib", "src/a.js"]);
-        let all = Arguments::of(&task(json!({}), "/w", &["src/a.js", "**/*.js"])).unwrap();
+        let all = Arguments::of(&task(&json!({}), "/w", &["src/a.js", "**/*.js"])).unwrap();
         assert!(all.include.is_empty());
-        let inner = Arguments::of(&task(json!({"path": "/w/p"}), "/w", &["p/a.js"])).unwrap();
+        let inner = Arguments::of(&task(&json!({"path": "/w/p"}), "/w", &["p/a.js"])).unwrap();
         assert_eq!(inner.include, ["a.js"]);
-        let by_id = Arguments::of(&task(json!({"evolution_id": "abcdef"}), "", &[])).unwrap();
+        let by_id = Arguments::of(&task(&json!({"evolution_id": "abcdef"}), "", &[])).unwrap();
         assert_eq!(by_id.text("evolution_id").unwrap().unwrap(), "abcdef");
     }
 
@@ -261,11 +261,11 @@ mod tests {
             ),
             (json!({}), "/w", &["../x.js"], "no path below"),
         ] {
-            let refused = Arguments::of(&task(payload, workspace, files)).unwrap_err();
+            let refused = Arguments::of(&task(&payload, workspace, files)).unwrap_err();
             assert!(refused.contains(words), "{refused}");
         }
         let wrong = Arguments::of(&task(
-            json!({"limit": 0, "seed": 1.5, "transforms": [1], "first_picture_only": "yes"}),
+            &json!({"limit": 0, "seed": 1.5, "transforms": [1], "first_picture_only": "yes"}),
             "/w",
             &[],
         ))

@@ -1,5 +1,7 @@
 //! Whether a project's own code may run, as somebody decided.
 
+use std::sync::PoisonError;
+
 use prost::Message;
 use rusqlite::params;
 use shim_sqlite::idempotency::IdempotencyKey;
@@ -10,10 +12,7 @@ use crate::error::EvolutionError;
 impl Store {
     /// What was decided about the project with this root; `None` if nobody was asked yet.
     pub(crate) fn trust_of(&self, root: &str) -> Option<bool> {
-        let known = self
-            .trust
-            .read()
-            .unwrap_or_else(|broken| broken.into_inner());
+        let known = self.trust.read().unwrap_or_else(PoisonError::into_inner);
         known.get(root).copied()
     }
 
@@ -36,7 +35,7 @@ impl Store {
                 params![root, is_trusted, now.0],
             )?;
             shim_sqlite::after_commit(move || {
-                let mut known = known.write().unwrap_or_else(|broken| broken.into_inner());
+                let mut known = known.write().unwrap_or_else(PoisonError::into_inner);
                 known.insert(root, is_trusted);
             });
             Ok(response)
