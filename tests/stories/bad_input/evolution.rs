@@ -124,6 +124,7 @@ async fn a_wrong_number_name_or_id_is_named() {
             "transforms[0]",
             "custom_transform",
             "custom_options",
+            "custom_options.n",
             "limit"
         ]
     );
