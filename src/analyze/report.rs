@@ -1,5 +1,6 @@
 //! A report for people: the summary first, then what is worth doing with its evidence, then what was not read.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use shim_proto::evolution::v1::{
@@ -16,7 +17,7 @@ const EVIDENCE: usize = 3;
 
 pub(super) fn print(report: &AnalysisReport, out: &mut dyn Write) -> io::Result<()> {
     // The summary is ours, and what it repeats of others cannot begin a line.
-    for line in lines(&report.summary) {
+    for line in without_list(lines(&report.summary)) {
         writeln!(out, "{line}")?;
     }
     print_opportunities(&report.opportunities, out)?;
@@ -26,6 +27,17 @@ pub(super) fn print(report: &AnalysisReport, out: &mut dyn Write) -> io::Result<
         print_history(history, out)?;
     }
     print_tools(&report.tools, out)
+}
+
+/// The summary's lines without those of what is worth doing, which follow with their evidence.
+fn without_list<'a>(
+    lines: impl Iterator<Item = Cow<'a, str>>,
+) -> impl Iterator<Item = Cow<'a, str>> {
+    let mut is_in_list = false;
+    lines.filter(move |line| {
+        is_in_list = line == "Worth doing first:" || is_in_list && line.starts_with(' ');
+        !is_in_list
+    })
 }
 
 fn print_opportunities(opportunities: &[Opportunity], out: &mut dyn Write) -> io::Result<()> {
@@ -170,12 +182,8 @@ fn print_tools(tools: &[ToolRun], out: &mut dyn Write) -> io::Result<()> {
             true => format!("{}{cached}{lasted}", count(tool.files, "file")),
             false => format!("did not end: {}", one_line(&tool.failure, 300)),
         };
-        writeln!(
-            out,
-            "{} {}: {end}",
-            one_line(&tool.tool, 40),
-            one_line(&tool.version, 20)
-        )?;
+        let name = format!("{} {}", tool.tool, tool.version);
+        writeln!(out, "{}: {end}", one_line(name.trim_end(), 60))?;
     }
     Ok(())
 }

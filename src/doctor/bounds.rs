@@ -85,7 +85,7 @@ fn way_to_clear(bound: &BoundUse) -> String {
         }
         "state_entries" | "state_bytes" => format!("`shim state clear --namespace {of}`, or `shim state delete KEY`"),
         "locks" => format!("`shim locks list --namespace {of}`, then `shim locks release LOCK --force`"),
-        "leases" => "`shim files list`, then `shim files release`".to_owned(),
+        "leases" => "`shim files list`, then `shim files release --holder NAME`".to_owned(),
         "workers" => "end the workers that nobody needs: silent ones go by themselves".to_owned(),
         _ => format!("`shim messages clear {of}`, or `shim messages read {of} --ack`"),
     }

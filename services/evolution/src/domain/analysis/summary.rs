@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use shim_proto::evolution::v1::{AnalysisReport, Project};
+use shim_render::figures::count;
 
 /// How many of each are named.
 const NAMED: usize = 5;
@@ -34,13 +35,16 @@ fn head(report: &AnalysisReport, text: &mut String) {
     };
     let _ = writeln!(
         text,
-        "{name}: {} files, {} lines{early}.",
-        project.source_files, project.source_lines
+        "{name}: {}, {}{early}.",
+        count(project.source_files, "file"),
+        count(project.source_lines, "line")
     );
     let _ = writeln!(
         text,
-        "{} errors, {} warnings, {} suppressed.",
-        report.errors, report.warnings, report.suppressed
+        "{}, {}, {} suppressed.",
+        count(report.errors, "error"),
+        count(report.warnings, "warning"),
+        report.suppressed
     );
 }
 
@@ -52,10 +56,11 @@ fn figures(report: &AnalysisReport, text: &mut String) {
         .sum();
     let _ = writeln!(
         text,
-        "{} import cycles, {} duplicates ({duplicated} lines too many), {} markers of debt.",
-        report.cycles.len(),
-        report.duplicates.len(),
-        report.debt_markers.len()
+        "{}, {} ({} too many), {} of debt.",
+        count(report.cycles.len() as u64, "import cycle"),
+        count(report.duplicates.len() as u64, "duplicate"),
+        count(duplicated, "line"),
+        count(report.debt_markers.len() as u64, "marker")
     );
     match &report.coverage {
         Some(coverage) => {
@@ -127,8 +132,8 @@ fn missing(report: &AnalysisReport, text: &mut String) {
     if !report.unread_files.is_empty() {
         let _ = writeln!(
             text,
-            "{} files without a full answer, for example:",
-            report.unread_files.len()
+            "{} without a full answer, for example:",
+            count(report.unread_files.len() as u64, "file")
         );
     }
     for file in report.unread_files.iter().take(NAMED) {
