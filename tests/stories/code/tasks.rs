@@ -48,7 +48,7 @@ async fn a_task_that_asks_for_the_impossible_fails_at_once_and_says_why() {
         (
             "analyze",
             json!({"path": "/no/such/folder"}),
-            "PROJECT_UNUSABLE",
+            "OUTSIDE_ROOTS",
         ),
         ("analyze", json!({"pathh": "x"}), "there is no such field"),
         (
