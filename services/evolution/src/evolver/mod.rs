@@ -31,7 +31,7 @@ pub(crate) use approve::{Approval, Watch};
 pub(crate) use offer::Offer;
 pub(crate) use propose::{CustomTransform, EvolveOptions, Proposals};
 
-use crate::domain::evolution::catalog::{CatalogEntry, catalog};
+use crate::domain::evolution::{CatalogEntry, catalog};
 use crate::store::Store;
 use crate::test_runs::TestRuns;
 use crate::tool_host::ToolHost;
