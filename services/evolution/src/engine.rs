@@ -47,7 +47,6 @@ pub(crate) struct Engine {
     pub(crate) store: Store,
     pub(crate) peers: Peers,
     pub(crate) host: ToolHost,
-    pub(crate) groups: Arc<Groups>,
     analyzer: AnalyzerContext,
     pub(crate) evolver: Evolver,
     /// Calls and tasks that work at once.
@@ -99,7 +98,6 @@ impl Engine {
             store,
             peers,
             host,
-            groups,
             analyzer,
             evolver,
         })

@@ -3,8 +3,6 @@
 //! Parsing, linting, transforming and running belong to tools: ESLint, jscodeshift, the TypeScript compiler, oxlint and the
 //! users' own test runners. What is worth doing, whether it may be done and whether it held is decided here.
 
-#![allow(dead_code, unused_imports, reason = "rooms are being furnished")]
-
 mod analyzer;
 mod config;
 mod domain;
@@ -125,7 +123,10 @@ impl service::Service for Service {
 
     /// Waits for the background tasks and the streams, whose work ends with the shutdown.
     fn drain(&self) -> BoxFuture<'_, ()> {
-        Box::pin(self.api.tasks.finish())
+        Box::pin(async {
+            self.api.tasks.finish().await;
+            self.api.engine.host.finish();
+        })
     }
 }
 

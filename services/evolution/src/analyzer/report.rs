@@ -16,7 +16,6 @@ use crate::domain::analysis::facts::FileFacts;
 use crate::domain::analysis::history::History;
 use crate::domain::analysis::opportunities::{Picture, opportunities};
 use crate::domain::analysis::places::by_place;
-use crate::domain::analysis::split::sort_figures;
 use crate::domain::analysis::{hotspots, summary};
 
 /// The most duplicates and markers in a report, whatever its limit.
@@ -68,7 +67,6 @@ pub(super) fn report(
     let mut duplicates = code.duplicates.clone();
     let mut markers = markers(code);
     let picture = Picture {
-        files: files.iter().collect(),
         functions: &functions,
         old_forms: chosen(code)
             .map(|fact| (fact.path.as_str(), &fact.facts.old_forms[..]))
@@ -220,4 +218,21 @@ pub(super) fn duration(span: std::time::Duration) -> Duration {
         seconds: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
         nanos: i32::try_from(span.subsec_nanos()).unwrap_or(0),
     }
+}
+
+/// The most complex function first; equal ones by place.
+fn sort_figures(figures: &mut [Figures]) {
+    figures.sort_by(|one, other| {
+        let complex = other
+            .cyclomatic
+            .total_cmp(&one.cyclomatic)
+            .then_with(|| other.cognitive.total_cmp(&one.cognitive));
+        complex.then_with(|| {
+            (&one.path, one.start_line, &one.function).cmp(&(
+                &other.path,
+                other.start_line,
+                &other.function,
+            ))
+        })
+    });
 }

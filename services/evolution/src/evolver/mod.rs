@@ -29,7 +29,7 @@ use shim_proto::evolution::v1::Transform;
 
 pub(crate) use approve::{Approval, Watch};
 pub(crate) use offer::Offer;
-pub(crate) use propose::{CustomTransform, EvolveOptions, Proposals};
+pub(crate) use propose::{CustomTransform, EvolveOptions};
 
 use crate::domain::evolution::{CatalogEntry, catalog};
 use crate::store::Store;

@@ -13,9 +13,8 @@ use shim_exec::Artifacts;
 use shim_proto::evolution::v1::{Check, Evolution, EvolutionState, Risk};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Approval, CustomTransform, EvolveOptions, Evolver, EvolverLimits, Offer, Proposals, Watch,
-};
+use super::propose::Proposals;
+use super::{Approval, CustomTransform, EvolveOptions, Evolver, EvolverLimits, Offer, Watch};
 use crate::error::EvolutionError;
 use crate::project::Project;
 use crate::store::{StateChange, Store};

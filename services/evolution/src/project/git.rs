@@ -40,6 +40,7 @@ impl GitFacts {
     }
 
     /// Whether it is a worktree beside the repository's main one.
+    #[cfg(test)]
     pub(crate) fn is_linked(&self) -> bool {
         self.git_dir != self.common_dir
     }

@@ -44,6 +44,7 @@ impl Language {
     }
 
     /// Whether it has types.
+    #[cfg(test)]
     pub(crate) fn is_typescript(self) -> bool {
         matches!(self, Self::Ts | Self::Tsx)
     }

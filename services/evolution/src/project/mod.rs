@@ -15,12 +15,10 @@ use std::path::{Component, Path, PathBuf};
 use shim_proto::evolution::v1::Project as ProjectMessage;
 use shim_runtime::service::BoxFuture;
 
-pub(crate) use content::{MAX_SOURCE_BYTES, ModuleSyntax};
 pub(crate) use error::ProjectError;
 pub(crate) use git::GitFacts;
-pub(crate) use language::{Language, ModuleKind};
 pub(crate) use package::PackageJson;
-pub(crate) use source_files::{SourceFile, SourceFiles};
+pub(crate) use source_files::SourceFiles;
 
 use crate::error::EvolutionError;
 use source_files::Search;
@@ -38,7 +36,6 @@ pub(crate) struct Project {
     /// What was asked for: the root, or a folder or file below it.
     asked: PathBuf,
     package: PackageJson,
-    has_manifest: bool,
     package_manager: &'static str,
     git: Option<GitFacts>,
     git_refusal: Option<String>,
@@ -78,14 +75,12 @@ impl Project {
         let within_top = || folder.ancestors().take_while(|it| it.starts_with(&top));
         let root = within_top().find(is_root).unwrap_or(&folder).to_path_buf();
         let manifest = PackageJson::read(&root)?;
-        let has_manifest = manifest.is_some();
         let package = manifest.unwrap_or_default();
         Ok(Self {
             package_manager: package::package_manager(&package, &root, &top),
             root,
             asked,
             package,
-            has_manifest,
             git,
             git_refusal,
             is_trusted: false,
@@ -100,16 +95,6 @@ impl Project {
     /// What was asked for, relative to the root; empty for the root itself.
     pub(crate) fn asked(&self) -> &Path {
         self.asked.strip_prefix(&self.root).unwrap_or(Path::new(""))
-    }
-
-    /// Its package.json; an empty one if it has none.
-    pub(crate) fn package(&self) -> &PackageJson {
-        &self.package
-    }
-
-    /// Whether it has a package.json.
-    pub(crate) fn has_manifest(&self) -> bool {
-        self.has_manifest
     }
 
     /// Its git repository, if it lies in one that git lets us use.

@@ -94,6 +94,7 @@ impl PackageJson {
     }
 
     /// The patterns of the folders of a monorepo's packages; empty for a single package.
+    #[cfg(test)]
     pub(crate) fn workspaces(&self) -> Vec<&str> {
         let field = self.field("workspaces");
         // Yarn 1 also knows an object with `packages`.

@@ -8,6 +8,8 @@ use nix::unistd::mkfifo;
 use shim_proto::evolution::v1::ModuleSystem;
 use tempfile::TempDir;
 
+use super::content::MAX_SOURCE_BYTES;
+use super::language::ModuleKind;
 use super::*;
 use crate::tool_host::test_host::Trust;
 

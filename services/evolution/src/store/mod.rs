@@ -18,6 +18,6 @@ mod trust;
 
 pub(crate) use error::StoreError;
 pub(crate) use evolution_store::Store;
-pub(crate) use evolutions::{Found, StateChange};
+pub(crate) use evolutions::StateChange;
 pub(crate) use listing::EvolutionFilter;
 pub(crate) use schema::SCHEMA;

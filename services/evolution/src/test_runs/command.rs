@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use shim_exec::{Launch, find_program, inherited_env};
+use shim_runtime::stack::make_private_dir;
 
 use super::{RunRequest, Suite, TestRunError};
 use crate::domain::testing::runner::RunnerKind;
@@ -23,8 +24,8 @@ pub(super) struct RunFiles {
 impl RunFiles {
     /// A new folder for one run, with what a runner is given.
     pub(super) fn make(folder: PathBuf, tmp: &Path) -> std::io::Result<Self> {
-        std::fs::create_dir_all(&folder)?;
-        std::fs::create_dir_all(tmp)?;
+        make_private_dir(&folder)?;
+        make_private_dir(tmp)?;
         std::fs::write(folder.join("reporter.mjs"), NODE_REPORTER)?;
         std::fs::write(folder.join("guard.cjs"), MOCHA_GUARD)?;
         Ok(Self { folder })

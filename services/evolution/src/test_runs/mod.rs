@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use shim_exec::{Artifacts, Groups};
 use shim_runtime::error_table;
+use shim_runtime::stack::make_private_dir;
 
-pub(crate) use crate::domain::testing::report::{TestCase, TestState};
-pub(crate) use crate::domain::testing::runner::RunnerKind;
-pub(crate) use crate::domain::testing::verdict::{Proof, TestRun, Verdict};
+pub(crate) use crate::domain::testing::report::TestState;
+pub(crate) use crate::domain::testing::verdict::{TestRun, Verdict};
 pub(crate) use facts::{Suite, is_test_file};
 use sandbox::sweep;
 pub(crate) use sandbox::{Sandbox, link_packages};
@@ -151,7 +151,7 @@ impl TestRuns {
         folder: PathBuf,
     ) -> Result<Self, TestRunError> {
         let what = format!("the folder {} cannot be made", folder.display());
-        std::fs::create_dir_all(&folder).map_err(TestRunError::io(what))?;
+        make_private_dir(&folder).map_err(TestRunError::io(what))?;
         sweep(&folder);
         Ok(Self {
             groups,

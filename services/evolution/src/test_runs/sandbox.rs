@@ -7,6 +7,8 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use shim_runtime::stack::make_private_dir;
+
 use ignore::WalkBuilder;
 
 use super::TestRunError;
@@ -56,7 +58,7 @@ impl Sandbox {
             _lock: lock,
         };
         sandbox._lock.lock().map_err(failed())?;
-        std::fs::create_dir_all(&sandbox.root).map_err(failed())?;
+        make_private_dir(&sandbox.root).map_err(failed())?;
         copy_files(root, &sandbox.root)?;
         link_packages(root, &sandbox.root).map_err(failed())?;
         Ok(sandbox)

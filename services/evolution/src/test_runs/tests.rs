@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use crate::domain::testing::runner::RunnerKind;
 use tokio_util::sync::CancellationToken;
 
 /// The folder with the runners' packages.

@@ -18,6 +18,7 @@ impl ProgressSink {
     }
 
     /// Drops all progress.
+    #[cfg(test)]
     pub(crate) fn none() -> Self {
         Self(None)
     }

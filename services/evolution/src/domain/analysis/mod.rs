@@ -12,6 +12,5 @@ pub(crate) mod opportunities;
 pub(crate) mod oxlint;
 pub(crate) mod places;
 pub(crate) mod sarif;
-pub(crate) mod split;
 pub(crate) mod summary;
 pub(crate) mod tsc;

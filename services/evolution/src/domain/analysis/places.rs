@@ -29,6 +29,7 @@ impl<'a> Lines<'a> {
     }
 
     /// How many lines there are; an empty text has one.
+    #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
         self.starts.len()
     }

@@ -7,5 +7,5 @@ mod meaning;
 
 pub(crate) use catalog::{CUSTOM, CatalogEntry, catalog, entry};
 pub(crate) use compare::{Diagnostics, TestFigures, compare_tests, new_diagnostics, parse_tsc};
-pub(crate) use diff::{PatchError, UnifiedDiff, patched, unified};
+pub(crate) use diff::{patched, unified};
 pub(crate) use meaning::lines_beyond_meaning;

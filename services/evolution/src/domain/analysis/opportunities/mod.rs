@@ -21,8 +21,6 @@ const MIN_EFFORT: f64 = 0.05;
 /// All that is known of a project's code.
 #[derive(Default)]
 pub(crate) struct Picture<'a> {
-    /// Figures of files.
-    pub(crate) files: Vec<&'a Figures>,
     /// Figures of functions.
     pub(crate) functions: &'a [Figures],
     /// Older forms in files, by path.
