@@ -51,20 +51,9 @@ impl Config {
         let flags = global.settings().into_iter().chain(flags);
         let mut settings =
             Settings::gather(file.as_deref(), std::env::vars_os().filter_map(utf8), flags)?;
-        let mut runtime = shim_runtime::config::Config::read(&mut settings);
-        // A detached stack leaves the folder it was started in.
-        runtime.data_dir = absolute(&runtime.data_dir);
-        let secrets = runtime.token_file.iter_mut().chain(runtime.tls.files_mut());
-        for file in secrets {
-            *file = absolute(file);
-        }
-        let mut checkpoint = shim_checkpoint::Config::read(&mut settings);
-        if let Some(file) = &mut checkpoint.seal_key_file {
-            *file = absolute(file);
-        }
         let config = Self {
-            runtime,
-            checkpoint,
+            runtime: runtime(&mut settings),
+            checkpoint: checkpoint(&mut settings),
             coordination: shim_coordination::Config::read(&mut settings),
             worker: shim_worker::Config {
                 supervisor: own_program().ok(),
@@ -97,6 +86,26 @@ impl Config {
     pub(crate) fn stack(&self) -> Stack {
         self.runtime.stack()
     }
+}
+
+/// What every process shares, with absolute paths: a detached stack leaves the folder it was started in.
+fn runtime(settings: &mut Settings) -> shim_runtime::config::Config {
+    let mut runtime = shim_runtime::config::Config::read(settings);
+    runtime.data_dir = absolute(&runtime.data_dir);
+    let secrets = runtime.token_file.iter_mut().chain(runtime.tls.files_mut());
+    for file in secrets {
+        *file = absolute(file);
+    }
+    runtime
+}
+
+/// The checkpoint service's own keys, with absolute paths.
+fn checkpoint(settings: &mut Settings) -> shim_checkpoint::Config {
+    let mut checkpoint = shim_checkpoint::Config::read(settings);
+    if let Some(file) = &mut checkpoint.seal_key_file {
+        *file = absolute(file);
+    }
+    checkpoint
 }
 
 /// The file to read: one that was named must exist, the platform's may.

@@ -49,7 +49,7 @@ Examples:
   shim generate-tests . --seed 42
 
 The functions run in a copy of the project, so it must be trusted (`shim trust PATH`). The tests are a proposal: look at it
-with `shim evolve show`, and commit them on a branch with `shim evolve approve`.";
+with `shim evolve show ID`, and commit them on a branch with `shim evolve approve ID`.";
 
 /// Makes tests.
 pub(crate) async fn run(
@@ -100,6 +100,29 @@ fn print(report: &TestGenerationReport, out: &mut dyn Write) -> io::Result<()> {
     for function in &report.functions {
         print_function(function, out)?;
     }
+    print_figures(report, out)?;
+    for unread in &report.unread_files {
+        writeln!(
+            out,
+            "left out: {} ({})",
+            name(&unread.path, 160),
+            one_line(&unread.reason, 200)
+        )?;
+    }
+    match &report.evolution {
+        Some(evolution) => {
+            let id = short_id(&evolution.evolution_id);
+            writeln!(
+                out,
+                "nothing was changed; `shim evolve show {id}` shows the tests, `shim evolve approve {id}` commits them on a branch"
+            )
+        }
+        None => writeln!(out, "no test was kept"),
+    }
+}
+
+/// What the tests covered before, and cover now.
+fn print_figures(report: &TestGenerationReport, out: &mut dyn Write) -> io::Result<()> {
     let (before, after) = (
         report.before.unwrap_or_default(),
         report.after.unwrap_or_default(),
@@ -123,25 +146,7 @@ fn print(report: &TestGenerationReport, out: &mut dyn Write) -> io::Result<()> {
         after.tests,
         one_line(&report.test_runner, 40),
         report.seed
-    )?;
-    for unread in &report.unread_files {
-        writeln!(
-            out,
-            "left out: {} ({})",
-            name(&unread.path, 160),
-            one_line(&unread.reason, 200)
-        )?;
-    }
-    match &report.evolution {
-        Some(evolution) => {
-            let id = short_id(&evolution.evolution_id);
-            writeln!(
-                out,
-                "nothing was changed; `shim evolve show {id}` shows the tests, `shim evolve approve {id}` commits them on a branch"
-            )
-        }
-        None => writeln!(out, "no test was kept"),
-    }
+    )
 }
 
 fn print_function(it: &FunctionTests, out: &mut dyn Write) -> io::Result<()> {

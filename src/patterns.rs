@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use shim_proto::evolution::v1::{ListPatternsRequest, ListPatternsResponse};
+use shim_proto::evolution::v1::{ListPatternsRequest, ListPatternsResponse, Pattern};
 use shim_render::figures::percent;
 use shim_render::text::{name, one_line};
 use shim_render::time::{ago, moment};
@@ -101,24 +101,30 @@ fn print(listed: &ListPatternsResponse, explain: bool, out: &mut dyn Write) -> i
     }
     table.print(out)?;
     if explain {
-        for pattern in &listed.patterns {
-            let why = pattern.confidence.as_ref().map_or("", |it| &it.explanation);
-            let (transform, context) = (&pattern.transform, &pattern.context);
-            writeln!(
-                out,
-                "{} in {}: {}",
-                one_line(transform, 64),
-                name(context, 120),
-                one_line(why, 400)
-            )?;
-        }
+        print_explanations(&listed.patterns, out)?;
+    }
+    Ok(())
+}
+
+/// Where each figure comes from.
+fn print_explanations(patterns: &[Pattern], out: &mut dyn Write) -> io::Result<()> {
+    for pattern in patterns {
+        let why = pattern.confidence.as_ref().map_or("", |it| &it.explanation);
+        let (transform, context) = (&pattern.transform, &pattern.context);
+        writeln!(
+            out,
+            "{} in {}: {}",
+            one_line(transform, 64),
+            name(context, 120),
+            one_line(why, 400)
+        )?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use shim_proto::evolution::v1::{Confidence, Pattern};
+    use shim_proto::evolution::v1::Confidence;
 
     use super::*;
     use crate::samples::both_faces;

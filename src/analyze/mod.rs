@@ -77,9 +77,9 @@ Examples:
 Exit code: 0, or 1 if --fail-on found something or the analysis failed. Nothing in the project is changed or installed. Its
 own ESLint configuration is used once it is trusted (`shim trust PATH`); until then SHIM's own, and the report says so.";
 
-/// What an analysis told.
+/// The report of an analysis and all of its findings.
 #[derive(Debug, Default)]
-struct Told {
+struct Analysis {
     report: AnalysisReport,
     findings: Vec<Finding>,
 }
@@ -102,7 +102,7 @@ pub(crate) async fn run(
     if args.watch {
         return watch::follow(&args.path, async || {
             match analyze(&mut service, asked.clone()).await {
-                Ok(told) => print(&args, &told, out),
+                Ok(analysis) => print(&args, &analysis, out),
                 // A file in the middle of a change; the next one may mend it.
                 Err(failure) => {
                     say::line(format_args!("the analysis failed: {failure}"));
@@ -112,12 +112,15 @@ pub(crate) async fn run(
         })
         .await;
     }
-    let told = analyze(&mut service, asked).await?;
-    print(&args, &told, out)?;
-    Ok(exit_code(&args, &told.report))
+    let analysis = analyze(&mut service, asked).await?;
+    print(&args, &analysis, out)?;
+    Ok(exit_code(&args, &analysis.report))
 }
 
-async fn analyze(service: &mut Service, asked: AnalyzeWorkflowRequest) -> Result<Told, CliError> {
+async fn analyze(
+    service: &mut Service,
+    asked: AnalyzeWorkflowRequest,
+) -> Result<Analysis, CliError> {
     let mut stream = call(service.analyze_workflow(Request::new(asked))).await?;
     let (mut report, mut findings) = (None, Vec::new());
     let mut progress = ProgressLine::new();
@@ -134,11 +137,11 @@ async fn analyze(service: &mut Service, asked: AnalyzeWorkflowRequest) -> Result
         CliError::new("the service ended its answer without a report")
             .hint("run it again; `shim doctor` finds the usual causes")
     })?;
-    Ok(Told { report, findings })
+    Ok(Analysis { report, findings })
 }
 
-fn print(args: &Args, told: &Told, out: &mut dyn Write) -> Result<(), CliError> {
-    let Told { report, findings } = told;
+fn print(args: &Args, analysis: &Analysis, out: &mut dyn Write) -> Result<(), CliError> {
+    let Analysis { report, findings } = analysis;
     if args.sarif {
         json::write_pretty(out, &shim_evolution::sarif(report, findings))?;
     } else if args.json && args.findings {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use shim_proto::evolution::v1::{
-    AnalysisReport, Finding, Location, Opportunity, Severity, ToolRun, WorkHistory,
+    AnalysisReport, DeathPlace, Finding, Location, Opportunity, Severity, ToolRun, WorkHistory,
 };
 use shim_render::figures::count;
 use shim_render::text::{lines, name, one_line};
@@ -150,7 +150,15 @@ fn print_history(history: &WorkHistory, out: &mut dyn Write) -> io::Result<()> {
             one_line(&step.step, 200)
         )?;
     }
-    for death in &history.deaths {
+    print_deaths(&history.deaths, out)?;
+    if history.kinds.is_empty() && history.repeated_steps.is_empty() && history.deaths.is_empty() {
+        writeln!(out, "  nothing yet")?;
+    }
+    Ok(())
+}
+
+fn print_deaths(deaths: &[DeathPlace], out: &mut dyn Write) -> io::Result<()> {
+    for death in deaths {
         let tokens = match death.median_tokens {
             0 => String::new(),
             tokens => format!(", at {tokens} tokens (median)"),
@@ -162,9 +170,6 @@ fn print_history(history: &WorkHistory, out: &mut dyn Write) -> io::Result<()> {
             one_line(&death.cause, 60),
             one_line(&death.task, 160)
         )?;
-    }
-    if history.kinds.is_empty() && history.repeated_steps.is_empty() && history.deaths.is_empty() {
-        writeln!(out, "  nothing yet")?;
     }
     Ok(())
 }

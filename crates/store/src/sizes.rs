@@ -112,6 +112,43 @@ struct CountFields {
     bounds: Vec<Usage>,
 }
 
+/// What the steps of a walk found so far.
+#[derive(Default)]
+struct Sums {
+    /// The sum of each kind.
+    sizes: BTreeMap<String, KindSize>,
+    /// What is nearest to each bound.
+    fullest: BTreeMap<String, Usage>,
+}
+
+impl Sums {
+    fn add(&mut self, sizes: Vec<KindSize>, bounds: Vec<Usage>) {
+        for size in sizes {
+            let sum = self.sizes.entry(size.kind.clone());
+            let sum = sum.or_insert_with(|| KindSize {
+                keys: 0,
+                bytes: 0,
+                ..size.clone()
+            });
+            sum.keys += size.keys;
+            sum.bytes += size.bytes;
+        }
+        for usage in bounds {
+            match self.fullest.get(&usage.what) {
+                Some(known) if known.used >= usage.used => {}
+                _ => drop(self.fullest.insert(usage.what.clone(), usage)),
+            }
+        }
+    }
+
+    fn measured(self) -> Measured {
+        Measured {
+            sizes: self.sizes.into_values().collect(),
+            usages: self.fullest.into_values().collect(),
+        }
+    }
+}
+
 impl Sizes {
     pub(crate) fn new(connection: RedisConnection, keys: &Keys) -> Self {
         Self {
@@ -130,45 +167,32 @@ impl Sizes {
         if matches!(self.connection.address()?, Address::Cluster(..)) {
             return Ok(None);
         }
-        let mut sums: BTreeMap<String, KindSize> = BTreeMap::new();
-        let mut fullest: BTreeMap<String, Usage> = BTreeMap::new();
+        let mut sums = Sums::default();
         let mut cursor = "0".to_owned();
         loop {
-            let args = CountArgs {
-                cursor: &cursor,
-                // Keys of tasks begin with the brace.
-                pattern: format!("*{}*", self.prefix),
-                prefix: &self.prefix,
-                tasks: &self.tasks,
-            };
-            let call = self.count.call().key(self.tasks.as_str()).args(&args);
-            let mut reply = self.connection.call(&call).await?;
-            reply.status()?;
-            let step: CountFields = reply.fields()?;
-            for size in step.sizes {
-                let sum = sums.entry(size.kind.clone()).or_insert_with(|| KindSize {
-                    keys: 0,
-                    bytes: 0,
-                    ..size.clone()
-                });
-                sum.keys += size.keys;
-                sum.bytes += size.bytes;
-            }
-            for usage in step.bounds {
-                match fullest.get(&usage.what) {
-                    Some(known) if known.used >= usage.used => {}
-                    _ => drop(fullest.insert(usage.what.clone(), usage)),
-                }
-            }
+            let step = self.step(&cursor).await?;
+            sums.add(step.sizes, step.bounds);
             cursor = step.cursor;
             if cursor == "0" {
-                return Ok(Some(Measured {
-                    sizes: sums.into_values().collect(),
-                    usages: fullest.into_values().collect(),
-                }));
+                return Ok(Some(sums.measured()));
             }
             tokio::time::sleep(STEP_PAUSE).await;
         }
+    }
+
+    /// Counts the next keys of the walk.
+    async fn step(&self, cursor: &str) -> Result<CountFields, Error> {
+        let args = CountArgs {
+            cursor,
+            // Keys of tasks begin with the brace.
+            pattern: format!("*{}*", self.prefix),
+            prefix: &self.prefix,
+            tasks: &self.tasks,
+        };
+        let call = self.count.call().key(self.tasks.as_str()).args(&args);
+        let mut reply = self.connection.call(&call).await?;
+        reply.status()?;
+        reply.fields()
     }
 
     /// What Redis takes now.

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::json;
+use shim_proto::evolution::v1::AnalyzeWorkflowRequest;
+use shim_proto::evolution::v1::evolution_service_client::EvolutionServiceClient;
 use shim_redis_harness::Port;
 use shim_runtime::metrics::METRICS;
 use shim_tests::mcp::{Gateway, GatewayLaunch};
@@ -137,6 +139,21 @@ async fn tools_are_called(gateway: &mut Gateway) {
         .await;
 }
 
+/// An analysis of what is not there: it begins and fails, and needs no tools.
+async fn code_is_asked_for(stack: &TestStack) {
+    let mut evolution = EvolutionServiceClient::new(stack.service.channel());
+    let request = AnalyzeWorkflowRequest {
+        path: "/no/such/project".to_owned(),
+        ..AnalyzeWorkflowRequest::default()
+    };
+    let mut events = evolution
+        .analyze_workflow(request)
+        .await
+        .unwrap()
+        .into_inner();
+    events.message().await.unwrap_err();
+}
+
 #[tokio::test]
 async fn every_panel_and_every_alert_has_data() {
     let (stack, port) = (start_stack().await, Port::reserve());
@@ -146,6 +163,7 @@ async fn every_panel_and_every_alert_has_data() {
     a_team_meets(&stack.service).await;
     tasks_are_done(&stack).await;
     tools_are_called(&mut gateway).await;
+    code_is_asked_for(&stack).await;
 
     let mut asked = 0;
     for query in Dashboard::all().iter().flat_map(Dashboard::queries) {

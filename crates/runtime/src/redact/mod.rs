@@ -5,6 +5,7 @@
 //! are never rewritten.
 
 mod arguments;
+mod free_form;
 mod log_writer;
 mod marks;
 mod named;
@@ -17,12 +18,13 @@ mod spans;
 mod stream;
 mod text;
 
+pub use free_form::data;
 pub use log_writer::RedactingMakeWriter;
 pub(crate) use requests::redact_request;
 pub(crate) use rules::init_series;
 pub(crate) use spans::redact_spans;
 pub use stream::StreamRedactor;
-pub use text::{data, string, text};
+pub use text::{string, text};
 
 #[cfg(test)]
 mod tests;

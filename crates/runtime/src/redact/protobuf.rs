@@ -137,6 +137,37 @@ impl fmt::Display for FieldPath<'_> {
     }
 }
 
+/// A copy of a message whose fields are added in their order; it is made once one of them is replaced.
+struct RedactedCopy<'a> {
+    original: &'a [u8],
+    redacted: Option<Vec<u8>>,
+}
+
+impl<'a> RedactedCopy<'a> {
+    const fn of(original: &'a [u8]) -> Self {
+        Self {
+            original,
+            redacted: None,
+        }
+    }
+
+    /// Adds another content for the field that `rest` of the original begins with.
+    fn replace(&mut self, rest: &[u8], (number, wire): (u32, WireType), content: &[u8]) {
+        let before = &self.original[..self.original.len() - rest.len()];
+        let redacted = self.redacted.get_or_insert_with(|| before.to_vec());
+        encode_key(number, wire, redacted);
+        encode_varint(content.len() as u64, redacted);
+        redacted.extend_from_slice(content);
+    }
+
+    /// Adds a field as it is.
+    fn keep(&mut self, field: &[u8]) {
+        if let Some(redacted) = &mut self.redacted {
+            redacted.extend_from_slice(field);
+        }
+    }
+}
+
 struct MessageRedactor {
     policy: Policy,
     refused: Violations,
@@ -155,7 +186,7 @@ impl MessageRedactor {
         }
         let around = around(bytes, descriptor, path)?;
         let mut arguments = arguments_of(bytes, descriptor)?.into_iter();
-        let mut clean: Option<Vec<u8>> = None;
+        let mut copy = RedactedCopy::of(bytes);
         let mut rest = bytes;
         while rest.has_remaining() {
             let start = rest;
@@ -175,18 +206,12 @@ impl MessageRedactor {
                     None
                 }
             };
-            let seen = &start[..start.len() - rest.len()];
-            if let Some(replaced) = replaced {
-                let clean =
-                    clean.get_or_insert_with(|| bytes[..bytes.len() - start.len()].to_vec());
-                encode_key(number, wire, clean);
-                encode_varint(replaced.len() as u64, clean);
-                clean.extend_from_slice(&replaced);
-            } else if let Some(clean) = &mut clean {
-                clean.extend_from_slice(seen);
+            match replaced {
+                Some(content) => copy.replace(start, (number, wire), &content),
+                None => copy.keep(&start[..start.len() - rest.len()]),
             }
         }
-        Ok(clean)
+        Ok(copy.redacted)
     }
 
     /// What stands for the content of a field, or `None` if it stays.

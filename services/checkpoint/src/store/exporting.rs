@@ -6,8 +6,9 @@ use shim_runtime::ids::SessionId;
 use super::checkpoint_store::Store;
 use super::signalling::SignalPage;
 use super::tables::checkpoints::{self, CheckpointRow};
-use super::tables::sessions::{self, StoredSession};
+use super::tables::sessions;
 use super::tables::signals;
+use super::tables::stored_session::StoredSession;
 use crate::domain::hash_chain;
 use crate::error::Error;
 

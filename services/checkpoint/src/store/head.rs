@@ -6,7 +6,7 @@
 use shim_runtime::ids::SessionId;
 
 use super::checkpoint_store::Store;
-use super::tables::sessions::StoredSession;
+use super::tables::stored_session::StoredSession;
 use crate::error::Error;
 
 /// Tries before the caller is refused. A try loses only to an append that succeeds.

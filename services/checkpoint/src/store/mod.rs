@@ -38,6 +38,7 @@ pub(crate) use retention::PruneRule;
 pub(crate) use saving::SaveOptions;
 pub(crate) use schema::SCHEMA;
 pub use tables::gaps::MissingNumbers;
-pub(crate) use tables::sessions::{Owner, SessionFilter, StoredSession};
+pub(crate) use tables::sessions::{Owner, SessionFilter};
+pub(crate) use tables::stored_session::StoredSession;
 pub(crate) use verifying::verify;
 pub use verifying::{Fault, SealVerdict, VerifyReport, VerifyScope};

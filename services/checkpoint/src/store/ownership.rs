@@ -12,7 +12,8 @@ use shim_sqlite::{IdempotencyKey, UnixMicros};
 
 use super::checkpoint_store::Store;
 use super::tables::pruning;
-use super::tables::sessions::{self, Owner, StoredSession};
+use super::tables::sessions::{self, Owner};
+use super::tables::stored_session::StoredSession;
 use super::tables::task_texts;
 use crate::error::Error;
 

@@ -9,7 +9,8 @@ use shim_runtime::ids::{CheckpointId, SessionId};
 use super::checkpoint_store::Store;
 use super::tables::checkpoints::{self, HistoryPage, IntactCheckpoint};
 use super::tables::gaps::{self, MissingNumbers};
-use super::tables::sessions::{self, Cursor, SessionFilter, StoredSession};
+use super::tables::sessions::{self, Cursor, SessionFilter};
+use super::tables::stored_session::StoredSession;
 use crate::domain::diff::diff;
 use crate::error::Error;
 

@@ -20,8 +20,10 @@ use super::ownership::{is_held_by_same_client, session_owned_error};
 use super::restore_answer;
 use super::tables::checkpoints::{self, IntactCheckpoint};
 use super::tables::projects::ProjectNames;
-use super::tables::rank_facts::{self, Listed};
-use super::tables::sessions::{self, StoredSession};
+use super::tables::rank_facts;
+use super::tables::rank_memory::Listed;
+use super::tables::sessions;
+use super::tables::stored_session::StoredSession;
 use super::tables::{restores, task_checkpoints};
 use crate::domain::recovery::{
     Rank, RankFacts, confidence, is_aged_out, is_recoverable, noticed_at, unsaved,

@@ -8,7 +8,8 @@ use shim_sqlite::{SqliteError, UnixMicros, to_unix_micros};
 
 use super::checkpoint_store::{Prepared, Store};
 use super::tables::pruning::{self, PruneStats};
-use super::tables::sessions::{self, StoredSession};
+use super::tables::sessions;
+use super::tables::stored_session::StoredSession;
 use crate::error::Error;
 
 const SESSIONS_AT_ONCE: u32 = 100;

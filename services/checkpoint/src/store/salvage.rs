@@ -165,15 +165,8 @@ fn copy_checkpoints(
     // Rows of lost sessions are inserted before their placeholders.
     target.execute_batch("PRAGMA defer_foreign_keys = ON")?;
     for_each_row(source, columns, "checkpoints", |row| {
-        let intact = CheckpointRow::from_row(row).ok().and_then(|stored| {
-            let header = stored.header().ok()?;
-            let whole = matches!(stored.decode(), Ok(_) | Err(Error::Thinned(_)));
-            whole.then_some((stored, header))
-        });
-        if let (Ok(session), Ok(number)) = (row.get::<_, i64>(1), row.get::<_, i64>(2)) {
-            let head = heads.entry(session).or_default();
-            *head = u64::try_from(number).unwrap_or_default().max(*head);
-        }
+        let intact = intact_checkpoint(row);
+        note_number(row, &mut heads);
         let Some((stored, header)) = intact else {
             report.unreadable += 1;
             return Ok(());
@@ -194,6 +187,22 @@ fn copy_checkpoints(
         insert_session(target, row_id, placeholder_session(&newest, head))?;
     }
     Ok(())
+}
+
+/// The checkpoint of a row, if its hashes hold.
+fn intact_checkpoint(row: &Row<'_>) -> Option<(CheckpointRow, Checkpoint)> {
+    let stored = CheckpointRow::from_row(row).ok()?;
+    let header = stored.header().ok()?;
+    let is_whole = matches!(stored.decode(), Ok(_) | Err(Error::Thinned(_)));
+    is_whole.then_some((stored, header))
+}
+
+/// Notes the number of a row, readable or not, if it is its session's newest so far.
+fn note_number(row: &Row<'_>, heads: &mut BTreeMap<i64, u64>) {
+    if let (Ok(session), Ok(number)) = (row.get::<_, i64>(1), row.get::<_, i64>(2)) {
+        let head = heads.entry(session).or_default();
+        *head = u64::try_from(number).unwrap_or_default().max(*head);
+    }
 }
 
 /// A column as it is, whatever its type.

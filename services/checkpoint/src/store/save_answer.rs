@@ -7,7 +7,8 @@ use shim_runtime::ids::CheckpointId;
 
 use super::tables::appending::Appended;
 use super::tables::checkpoints;
-use super::tables::task_texts::{self, TaskText};
+use super::tables::task_texts;
+use super::tables::text_memory::TaskText;
 use crate::domain::save_report;
 use crate::error::Error;
 

@@ -3,17 +3,16 @@
 //! ESLint's own cache knows the configuration's values and the plugins' version numbers. Here the files count: a plugin that
 //! changed under its old version, a module that the configuration loads, a comment in it.
 
+mod contents;
 mod modules;
 mod packages;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use contents::content;
 use modules::Modules;
 use packages::{Files, Packages};
-
-/// A larger configuration is data.
-const MAX_BYTES: u64 = 4 << 20;
 
 /// The configurations of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,43 +38,47 @@ pub(super) fn read<'a>(
     sources: impl Iterator<Item = &'a str>,
     may_run: bool,
 ) -> Configuration {
-    let mut hasher = blake3::Hasher::new();
-    let (mut flat, mut old, mut typescript) = (Vec::new(), Vec::new(), Vec::new());
-    for folder in folders(sources) {
-        for name in names(&root.join(folder)) {
-            let path = if folder.is_empty() {
-                name.clone()
-            } else {
-                format!("{folder}/{name}")
-            };
-            add_file(&mut hasher, root, &path);
-            match kind(&name) {
-                Kind::Flat => flat.push(path),
-                Kind::Old => old.push(path),
-                Kind::TypeScript => typescript.push(path),
-                Kind::Other | Kind::None => {}
+    let mut found = Configuration {
+        files: blake3::hash(&[]),
+        loaded: blake3::hash(&[]),
+        dependencies: blake3::hash(&[]),
+        flat: Vec::new(),
+        old: Vec::new(),
+        typescript: Vec::new(),
+    };
+    found.find(root, sources);
+    let runs = may_run && !found.flat.is_empty();
+    let has_types = !found.typescript.is_empty();
+    let (loaded, dependencies) = rayon::join(
+        || runs.then(|| loaded(root, &found.flat)),
+        || (runs || has_types).then(|| dependencies(root)),
+    );
+    found.loaded = loaded.unwrap_or(found.loaded);
+    found.dependencies = dependencies.unwrap_or(found.dependencies);
+    found
+}
+
+impl Configuration {
+    /// Finds the files, in the folders of the sources and in those above them.
+    fn find<'a>(&mut self, root: &Path, sources: impl Iterator<Item = &'a str>) {
+        let mut hasher = blake3::Hasher::new();
+        for folder in folders(sources) {
+            for name in names(&root.join(folder)) {
+                let path = if folder.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{folder}/{name}")
+                };
+                add_file(&mut hasher, root, &path);
+                match kind(&name) {
+                    Kind::Flat => self.flat.push(path),
+                    Kind::Old => self.old.push(path),
+                    Kind::TypeScript => self.typescript.push(path),
+                    Kind::Other | Kind::None => {}
+                }
             }
         }
-    }
-    let runs = may_run && !flat.is_empty();
-    let nothing = || blake3::hash(&[]);
-    let (loaded, dependencies) = rayon::join(
-        || if runs { loaded(root, &flat) } else { nothing() },
-        || {
-            if runs || !typescript.is_empty() {
-                dependencies(root)
-            } else {
-                nothing()
-            }
-        },
-    );
-    Configuration {
-        files: hasher.finalize(),
-        loaded,
-        dependencies,
-        flat,
-        old,
-        typescript,
+        self.files = hasher.finalize();
     }
 }
 
@@ -113,27 +116,30 @@ enum Kind {
     None,
 }
 
+/// Files that configure other tools.
+const OTHERS: [&str; 12] = [
+    ".eslintignore",
+    ".gitignore",
+    ".editorconfig",
+    ".prettierignore",
+    ".browserslistrc",
+    "package.json",
+    "package-lock.json",
+    "npm-shrinkwrap.json",
+    "pnpm-lock.yaml",
+    "yarn.lock",
+    "bun.lock",
+    "eslint-suppressions.json",
+];
+/// How names of such files begin.
+const BEGINNINGS: [&str; 4] = [
+    ".prettierrc",
+    "prettier.config.",
+    ".babelrc",
+    "babel.config.",
+];
+
 fn kind(name: &str) -> Kind {
-    const OTHERS: [&str; 12] = [
-        ".eslintignore",
-        ".gitignore",
-        ".editorconfig",
-        ".prettierignore",
-        ".browserslistrc",
-        "package.json",
-        "package-lock.json",
-        "npm-shrinkwrap.json",
-        "pnpm-lock.yaml",
-        "yarn.lock",
-        "bun.lock",
-        "eslint-suppressions.json",
-    ];
-    const BEGINNINGS: [&str; 4] = [
-        ".prettierrc",
-        "prettier.config.",
-        ".babelrc",
-        "babel.config.",
-    ];
     let is_json = Path::new(name)
         .extension()
         .is_some_and(|extension| extension == "json");
@@ -161,22 +167,6 @@ fn add_file(hasher: &mut blake3::Hasher, root: &Path, path: &str) {
     hasher.update(&(path.len() as u64).to_le_bytes());
     hasher.update(path.as_bytes());
     hasher.update(content(&root.join(path)).as_bytes());
-}
-
-/// A hash of a file's bytes; of its size and times if it is too large, and of nothing if it is not there.
-fn content(path: &Path) -> blake3::Hash {
-    let is_small = path
-        .metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.len() <= MAX_BYTES);
-    let bytes = if is_small {
-        std::fs::read(path).ok()
-    } else {
-        None
-    };
-    match bytes {
-        Some(bytes) => blake3::hash(&bytes),
-        None => packages::stat(path),
-    }
 }
 
 fn loaded(root: &Path, flat: &[String]) -> blake3::Hash {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use shim_proto::evolution::v1::{Finding, Location, Severity, UnreadFile};
 use tokio_util::sync::CancellationToken;
 
@@ -50,7 +50,7 @@ pub(super) struct LintedFile {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+struct LintResponse {
     version: String,
     configuration: String,
     ours: usize,
@@ -104,20 +104,14 @@ pub(super) async fn lint(
     let asked = request.files.len();
     let call = HostCall {
         method: "lint",
-        params: json!({
-            "root": project.root(),
-            "files": request.files,
-            "useProject": use_project,
-            "fingerprint": request.fingerprint,
-            "refresh": request.refresh,
-        }),
+        params: params(project, &request, use_project),
         limit: LIMIT,
         runs_project_code: use_project,
     };
     let mut parts: BTreeMap<String, Part> = BTreeMap::new();
     let on_part =
         |some: Vec<Part>| parts.extend(some.into_iter().map(|part| (part.path.clone(), part)));
-    let answer: Answer = host
+    let answer: LintResponse = host
         .call_in_parts(project, call, on_part, progress, cancel)
         .await?;
     let tool = format!("eslint {}", answer.version);
@@ -134,6 +128,16 @@ pub(super) async fn lint(
     }
     linted.tool = tool;
     Ok(linted)
+}
+
+fn params(project: &Project, request: &LintRequest<'_>, use_project: bool) -> Value {
+    json!({
+        "root": project.root(),
+        "files": request.files,
+        "useProject": use_project,
+        "fingerprint": request.fingerprint,
+        "refresh": request.refresh,
+    })
 }
 
 /// Whether the project's own configurations are used.
@@ -163,7 +167,7 @@ pub(super) fn configuration_note(
 }
 
 /// What the answer says of the project's own configuration.
-fn notes(use_project: bool, answer: &Answer, asked: usize) -> Vec<String> {
+fn notes(use_project: bool, answer: &LintResponse, asked: usize) -> Vec<String> {
     let mut notes = Vec::new();
     if use_project && !answer.configuration.is_empty() {
         notes.push(format!("{OURS}: {}", answer.configuration));

@@ -18,9 +18,9 @@ pub(super) struct Resolved {
 }
 
 /// The graph of the files, from each file's imports. What was resolved before is not resolved again while `key` stays.
-pub(super) fn graph<'a>(
+pub(super) fn graph(
     root: &Path,
-    files: &[(&'a str, &'a [Import])],
+    files: &[(&str, &[Import])],
     key: blake3::Hash,
     resolved: &mut Resolved,
 ) -> Imports {
@@ -30,6 +30,28 @@ pub(super) fn graph<'a>(
             ..Resolved::default()
         };
     }
+    let targets = new_targets(root, files, resolved);
+    resolved.targets.extend(targets);
+    let mut graph = Imports::new();
+    for (path, imports) in files {
+        let folder = folder(path);
+        let targets = imports.iter().filter_map(|import| {
+            resolved
+                .targets
+                .get(&(folder.to_owned(), import.clone()))?
+                .clone()
+        });
+        graph.insert((*path).to_owned(), targets.collect());
+    }
+    graph
+}
+
+/// Where the imports lead that were not resolved before.
+fn new_targets(
+    root: &Path,
+    files: &[(&str, &[Import])],
+    resolved: &Resolved,
+) -> Vec<((String, Import), Option<String>)> {
     let mut new: BTreeSet<(&str, &str, bool)> = BTreeSet::new();
     let mut asked = Vec::new();
     for (path, imports) in files {
@@ -45,7 +67,7 @@ pub(super) fn graph<'a>(
     }
     let known: BTreeSet<&str> = files.iter().map(|(path, _)| *path).collect();
     let resolvers = Resolvers::new(root);
-    let targets: Vec<_> = asked
+    asked
         .par_iter()
         .map(|(path, import)| {
             let target = resolvers
@@ -53,20 +75,7 @@ pub(super) fn graph<'a>(
                 .filter(|target| known.contains(target.as_str()));
             ((folder(path).to_owned(), (*import).clone()), target)
         })
-        .collect();
-    resolved.targets.extend(targets);
-    let mut graph = Imports::new();
-    for (path, imports) in files {
-        let folder = folder(path);
-        let targets = imports.iter().filter_map(|import| {
-            resolved
-                .targets
-                .get(&(folder.to_owned(), import.clone()))?
-                .clone()
-        });
-        graph.insert((*path).to_owned(), targets.collect());
-    }
-    graph
+        .collect()
 }
 
 fn folder(path: &str) -> &str {

@@ -1,5 +1,6 @@
 //! What the answers of an analysis hang on.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -26,6 +27,14 @@ pub(super) struct Keys {
     pub(super) typescript_files: usize,
 }
 
+/// What the stages work from.
+pub(super) struct Inputs {
+    pub(super) sources: Arc<Sources>,
+    pub(super) keys: Keys,
+    /// The folder of the tools.
+    pub(super) tools: PathBuf,
+}
+
 impl Keys {
     /// Of where imports lead.
     pub(super) fn graph(&self, sources: &Sources) -> blake3::Hash {
@@ -46,7 +55,7 @@ impl Run<'_> {
     pub(super) async fn keys(
         &self,
         sources: &Arc<Sources>,
-        tools: &std::path::Path,
+        tools: &Path,
     ) -> Result<Keys, EvolutionError> {
         let (root, files) = (self.project.root().to_path_buf(), Arc::clone(sources));
         let is_trusted = self.project.is_trusted();
@@ -58,59 +67,68 @@ impl Run<'_> {
             )
         };
         let configuration = blocking(read).await?;
-        let mut lint = blake3::Hasher::new();
-        lint.update(tools.as_os_str().as_encoded_bytes());
-        lint.update(eslint::METHOD.as_bytes());
-        if eslint::uses_project(self.project, &configuration) {
-            lint.update(b"project");
-            lint.update(configuration.files.as_bytes());
-            lint.update(configuration.loaded.as_bytes());
-        }
-        let lint = lint.finalize();
-        let mut world = blake3::Hasher::new();
-        for hash in [
-            sources.hash(),
-            configuration.files,
-            configuration.dependencies,
-        ] {
-            world.update(hash.as_bytes());
-        }
-        let world = world.finalize();
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        let day = now.map_or(0, |now| now.as_secs() / DAY_SECONDS);
-        let head = self
-            .project
-            .git()
-            .and_then(|git| git.head.clone())
-            .unwrap_or_default();
-        let history = format!("{head} {day}");
-        let mut answer = blake3::Hasher::new();
-        answer.update(lint.as_bytes());
-        answer.update(world.as_bytes());
-        answer.update(sources.choice_hash().as_bytes());
-        for text in [
-            history.clone(),
-            coverage::key(self.project.root()),
-            self.options.limit.to_string(),
-        ] {
-            answer.update(text.as_bytes());
-            answer.update(&[0]);
-        }
-        answer.update(&[u8::from(self.project.is_trusted())]);
-        answer.update(&[u8::from(self.project.git_refusal().is_some())]);
+        let lint = self.lint_key(&configuration, tools);
+        let world = world_key(&configuration, sources);
+        let history = self.history_key();
+        let typescript = sources.files.iter().map(|file| file.path.as_str());
         Ok(Keys {
+            answer: self.answer_key([lint, world, sources.choice_hash()], &history),
             configuration,
             lint,
             world,
             history,
-            answer: answer.finalize(),
-            typescript_files: sources
-                .files
-                .iter()
-                .filter(|file| is_typescript(&file.path))
-                .count(),
+            typescript_files: typescript.filter(|path| is_typescript(path)).count(),
         })
     }
+
+    fn lint_key(&self, configuration: &Configuration, tools: &Path) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(tools.as_os_str().as_encoded_bytes());
+        hasher.update(eslint::METHOD.as_bytes());
+        if eslint::uses_project(self.project, configuration) {
+            hasher.update(b"project");
+            hasher.update(configuration.files.as_bytes());
+            hasher.update(configuration.loaded.as_bytes());
+        }
+        hasher.finalize()
+    }
+
+    fn history_key(&self) -> String {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let day = now.map_or(0, |now| now.as_secs() / DAY_SECONDS);
+        let head = self.project.git().and_then(|git| git.head.clone());
+        format!("{} {day}", head.unwrap_or_default())
+    }
+
+    fn answer_key(&self, hashes: [blake3::Hash; 3], history: &str) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        for hash in hashes {
+            hasher.update(hash.as_bytes());
+        }
+        for text in [
+            history.to_owned(),
+            coverage::key(self.project.root()),
+            self.options.limit.to_string(),
+        ] {
+            hasher.update(text.as_bytes());
+            hasher.update(&[0]);
+        }
+        hasher.update(&[u8::from(self.project.is_trusted())]);
+        hasher.update(&[u8::from(self.project.git_refusal().is_some())]);
+        hasher.finalize()
+    }
+}
+
+fn world_key(configuration: &Configuration, sources: &Sources) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    for hash in [
+        sources.hash(),
+        configuration.files,
+        configuration.dependencies,
+    ] {
+        hasher.update(hash.as_bytes());
+    }
+    hasher.finalize()
 }
 
 fn is_typescript(path: &str) -> bool {

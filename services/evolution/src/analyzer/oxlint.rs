@@ -8,7 +8,7 @@ use std::time::Duration;
 use shim_exec::Groups;
 use tokio_util::sync::CancellationToken;
 
-use super::programs::{Program, ProgramError};
+use super::programs::{Finished, Program, ProgramError};
 use crate::domain::analysis::oxlint::{self, OxlintAnswer};
 
 /// Rules that find what is wrong, not what is unusual. A configuration of the project would execute code, and would hide files.
@@ -43,40 +43,42 @@ impl Oxlint {
     ) -> Result<OxlintAnswer, ProgramError> {
         let mut answer = OxlintAnswer::default();
         for names in commands(texts.keys().copied()) {
-            let mut args = vec![
-                self.script.display().to_string(),
-                "--format=json".to_owned(),
-            ];
-            args.push(format!("--config={}", self.config.display()));
-            args.extend(["--disable-nested-config", "--no-ignore"].map(str::to_owned));
-            args.extend(names);
-            let program = Program {
-                file: self.node.clone(),
-                args,
-                folder: root.to_path_buf(),
-                env: Vec::new(),
-                limit: LIMIT,
-            };
-            let finished = program.run(groups, cancel).await?;
+            let finished = self.program(root, names).run(groups, cancel).await?;
             // It exits with 1 for findings as well as for failures: its JSON tells them apart.
             let read = oxlint::read(&finished.stdout, &self.tool, texts);
-            let read = read.map_err(|why| {
-                let said = [
-                    finished.stderr.as_str(),
-                    &String::from_utf8_lossy(&finished.stdout),
-                ]
-                .concat();
-                let said = said.lines().next().unwrap_or_default().to_owned();
-                ProgramError::Start(
-                    "oxlint".to_owned(),
-                    std::io::Error::other(format!("{said} ({why})")),
-                )
-            })?;
+            let read = read.map_err(|why| misread(&finished, &why))?;
             answer.findings.extend(read.findings);
             answer.unparsed.extend(read.unparsed);
         }
         Ok(answer)
     }
+
+    /// The command for files of these names.
+    fn program(&self, root: &Path, names: Vec<String>) -> Program {
+        let mut args = vec![
+            self.script.display().to_string(),
+            "--format=json".to_owned(),
+        ];
+        args.push(format!("--config={}", self.config.display()));
+        args.extend(["--disable-nested-config", "--no-ignore"].map(str::to_owned));
+        args.extend(names);
+        Program {
+            file: self.node.clone(),
+            args,
+            folder: root.to_path_buf(),
+            env: Vec::new(),
+            limit: LIMIT,
+        }
+    }
+}
+
+/// The failure of a run whose output is not oxlint's JSON: the first line it said.
+fn misread(finished: &Finished, why: &str) -> ProgramError {
+    let output = String::from_utf8_lossy(&finished.stdout);
+    let said = [finished.stderr.as_str(), &output].concat();
+    let said = said.lines().next().unwrap_or_default();
+    let failure = std::io::Error::other(format!("{said} ({why})"));
+    ProgramError::Start("oxlint".to_owned(), failure)
 }
 
 /// The names in as few commands as fit. A leading `./` keeps a name from being an option.

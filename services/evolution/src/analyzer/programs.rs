@@ -62,13 +62,7 @@ impl Program {
         let name = shown(&self.file);
         let limit = self.limit;
         let failed = |why| ProgramError::Start(name.clone(), why);
-        let launch = Launch {
-            file: self.file,
-            args: self.args,
-            folder: self.folder,
-            env: inherited_env(["TMPDIR"]).chain(self.env).collect(),
-            work_id: Uuid::now_v7().to_string(),
-        };
+        let launch = self.launch();
         let mut child = GroupChild::spawn(&launch, groups).await.map_err(failed)?;
         drop(child.stdin.take());
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
@@ -96,6 +90,16 @@ impl Program {
             stdout,
             stderr: String::from_utf8_lossy(&stderr).into_owned(),
         })
+    }
+
+    fn launch(self) -> Launch {
+        Launch {
+            file: self.file,
+            args: self.args,
+            folder: self.folder,
+            env: inherited_env(["TMPDIR"]).chain(self.env).collect(),
+            work_id: Uuid::now_v7().to_string(),
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use prost_types::Duration;
 use shim_proto::evolution::v1::{
-    AnalysisReport, DebtMarker, Duplicate, Figures, Finding, ImportCycle, Location, Project,
-    Severity, ToolRun, UnreadFile,
+    AnalysisReport, DebtMarker, Duplicate, Figures, Finding, Hotspot, ImportCycle, Location,
+    Opportunity, Project, Severity, ToolRun, UnreadFile,
 };
 
 use crate::domain::analysis::coverage::CoverageFacts;
@@ -42,7 +42,7 @@ pub(super) struct CodeFacts {
 
 /// What the tools told until now.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct ToolResults {
     pub(super) findings: Vec<Finding>,
     pub(super) unread: Vec<UnreadFile>,
     pub(super) tools: Vec<ToolRun>,
@@ -53,19 +53,74 @@ pub(super) struct Told {
 /// A report with its findings, sorted.
 pub(super) fn report(
     code: &CodeFacts,
-    mut told: Told,
+    mut results: ToolResults,
     analysis_id: &str,
 ) -> (AnalysisReport, Vec<Finding>) {
-    told.findings.sort_by(by_place);
-    told.unread
-        .sort_by(|one, other| (&one.path, &one.tool).cmp(&(&other.path, &other.tool)));
-    told.unread.dedup();
-    let files = file_figures(code);
+    results.sort();
+    let lists = lists(code, &results.findings);
+    let duplicates = &code.duplicates;
+    results.note_cut(
+        "duplicates",
+        &format!("{MAX_LISTED} largest"),
+        duplicates.len(),
+    );
+    results.note_cut(
+        "markers of debt",
+        &format!("first {MAX_LISTED}"),
+        lists.markers.len(),
+    );
+    let coverage = code.coverage.as_ref();
+    let mut report = AnalysisReport {
+        analysis_id: analysis_id.to_owned(),
+        project: Some(code.project.clone()),
+        is_first_picture: results.is_first_picture,
+        opportunities: first(lists.opportunities, code.limit),
+        hotspots: first(lists.hotspots, code.limit),
+        figures: first(lists.functions, code.limit),
+        cycles: code.cycles.clone(),
+        duplicates: duplicates.iter().take(MAX_LISTED).cloned().collect(),
+        debt_markers: first(lists.markers, MAX_LISTED),
+        coverage: coverage.map(|coverage| coverage.total.clone()),
+        unread_files: results.unread,
+        tools: results.tools,
+        notes: results.notes,
+        ..AnalysisReport::default()
+    };
+    count(&mut report, &results.findings);
+    report.summary = summary::summary(&report);
+    (report, results.findings)
+}
+
+impl ToolResults {
+    fn sort(&mut self) {
+        self.findings.sort_by(by_place);
+        self.unread
+            .sort_by(|one, other| (&one.path, &one.tool).cmp(&(&other.path, &other.tool)));
+        self.unread.dedup();
+    }
+
+    /// Notes that a list is longer than a report shows.
+    fn note_cut(&mut self, what: &str, which: &str, length: usize) {
+        if length > MAX_LISTED {
+            self.notes
+                .push(format!("of {length} {what} the {which} are listed"));
+        }
+    }
+}
+
+/// The lists of a report before they are cut.
+struct Lists {
+    functions: Vec<Figures>,
+    hotspots: Vec<Hotspot>,
+    markers: Vec<DebtMarker>,
+    opportunities: Vec<Opportunity>,
+}
+
+fn lists(code: &CodeFacts, findings: &[Finding]) -> Lists {
     let mut functions = function_figures(code);
     sort_figures(&mut functions);
-    let mut hotspots = hotspots::hotspots(&files, &code.history);
-    let mut duplicates = code.duplicates.clone();
-    let mut markers = markers(code);
+    let hotspots = hotspots::hotspots(&file_figures(code), &code.history);
+    let markers = markers(code);
     let picture = Picture {
         functions: &functions,
         old_forms: chosen(code)
@@ -73,52 +128,23 @@ pub(super) fn report(
             .collect(),
         markers: &markers,
         hotspots: &hotspots,
-        findings: &told.findings,
+        findings,
         cycles: &code.cycles,
-        duplicates: &duplicates,
+        duplicates: &code.duplicates,
         coverage: code.coverage.as_ref(),
     };
-    let mut opportunities = opportunities(&picture);
-    let lists = [duplicates.len(), markers.len()].map(|length| length > MAX_LISTED);
-    if lists[0] {
-        told.notes.push(format!(
-            "of {} duplicates the {MAX_LISTED} largest are listed",
-            duplicates.len()
-        ));
-    }
-    if lists[1] {
-        told.notes.push(format!(
-            "of {} markers of debt the first {MAX_LISTED} are listed",
-            markers.len()
-        ));
-    }
-    opportunities.truncate(code.limit);
-    hotspots.truncate(code.limit);
-    functions.truncate(code.limit);
-    duplicates.truncate(MAX_LISTED);
-    markers.truncate(MAX_LISTED);
-    let mut report = AnalysisReport {
-        analysis_id: analysis_id.to_owned(),
-        project: Some(code.project.clone()),
-        is_first_picture: told.is_first_picture,
-        opportunities,
+    let opportunities = opportunities(&picture);
+    Lists {
+        functions,
         hotspots,
-        figures: functions,
-        cycles: code.cycles.clone(),
-        duplicates,
-        debt_markers: markers,
-        coverage: code
-            .coverage
-            .as_ref()
-            .map(|coverage| coverage.total.clone()),
-        unread_files: told.unread,
-        tools: told.tools,
-        notes: told.notes,
-        ..AnalysisReport::default()
-    };
-    count(&mut report, &told.findings);
-    report.summary = summary::summary(&report);
-    (report, told.findings)
+        markers,
+        opportunities,
+    }
+}
+
+fn first<T>(mut list: Vec<T>, most: usize) -> Vec<T> {
+    list.truncate(most);
+    list
 }
 
 fn count(report: &mut AnalysisReport, findings: &[Finding]) {

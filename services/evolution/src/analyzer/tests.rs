@@ -6,6 +6,7 @@ mod story;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use shim_proto::evolution::v1::analyze_workflow_response::Event;
 use shim_proto::evolution::v1::{AnalysisReport, Finding, ToolRun};
@@ -24,7 +25,7 @@ struct Bench {
 }
 
 /// What an analysis gave.
-struct Answer {
+struct Analysis {
     report: AnalysisReport,
     first_picture: Option<AnalysisReport>,
     findings: Vec<Finding>,
@@ -76,7 +77,7 @@ impl Bench {
         std::os::unix::fs::symlink(self.packages().await.join(package), link).unwrap();
     }
 
-    async fn analyze(&self, is_trusted: bool) -> Answer {
+    async fn analyze(&self, is_trusted: bool) -> Analysis {
         let options = AnalysisOptions {
             with_findings: true,
             limit: 20,
@@ -89,7 +90,7 @@ impl Bench {
         &self,
         is_trusted: bool,
         options: AnalysisOptions,
-    ) -> Result<Answer, EvolutionError> {
+    ) -> Result<Analysis, EvolutionError> {
         let project = Project::open(&self.root, &[], &Trust(is_trusted)).await?;
         let (sender, mut events) = mpsc::channel(1_000);
         let cancel = CancellationToken::new();
@@ -108,7 +109,7 @@ impl Bench {
             analyze(&self.context, &project, options, sender, &cancel),
             collect
         );
-        Ok(Answer {
+        Ok(Analysis {
             report: report?,
             first_picture,
             findings,
@@ -128,7 +129,7 @@ impl Bench {
     }
 }
 
-impl Answer {
+impl Analysis {
     fn tool(&self, name: &str) -> &ToolRun {
         let run = self.report.tools.iter().find(|run| run.tool == name);
         run.unwrap_or_else(|| panic!("{name} is not in {:?}", self.report.tools))

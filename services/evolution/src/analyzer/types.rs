@@ -55,8 +55,8 @@ pub(super) fn program(tools: &Path) -> PathBuf {
         .join("lib/tsc")
 }
 
-/// Where the compiler works.
-pub(super) struct Place<'a> {
+/// What the compiler works in.
+pub(super) struct CompilerContext<'a> {
     pub(super) root: &'a Path,
     pub(super) groups: &'a Arc<Groups>,
     pub(super) cache: &'a Cache,
@@ -70,7 +70,7 @@ impl Compiler {
     /// If the compiler does not run.
     pub(super) async fn check(
         &self,
-        place: &Place<'_>,
+        context: &CompilerContext<'_>,
         configuration: &Configuration,
     ) -> Result<TypesAnswer, ProgramError> {
         let mut answer = TypesAnswer::default();
@@ -86,25 +86,29 @@ impl Compiler {
                 ));
                 break;
             }
-            let shown = self.shown(place, &config).await?;
-            open.extend(referred(place.root, &config, &shown));
+            let shown = self.shown(context, &config).await?;
+            open.extend(referred(context.root, &config, &shown));
             // A configuration that only refers to others has no files of its own.
             if shown["files"]
                 .as_array()
                 .is_none_or(|files| !files.is_empty())
                 || !shown["references"].is_array()
             {
-                self.check_one(place, &config, &mut answer).await?;
+                self.check_one(context, &config, &mut answer).await?;
             }
         }
         finish(&mut answer);
         Ok(answer)
     }
 
-    async fn shown(&self, place: &Place<'_>, config: &str) -> Result<Value, ProgramError> {
+    async fn shown(
+        &self,
+        context: &CompilerContext<'_>,
+        config: &str,
+    ) -> Result<Value, ProgramError> {
         let finished = self
             .run(
-                place,
+                context,
                 ["--showConfig", "-p", config].map(str::to_owned).into(),
             )
             .await?;
@@ -113,23 +117,23 @@ impl Compiler {
 
     async fn check_one(
         &self,
-        place: &Place<'_>,
+        context: &CompilerContext<'_>,
         config: &str,
         answer: &mut TypesAnswer,
     ) -> Result<(), ProgramError> {
         let mut args = ["--noEmit", "--pretty", "false", "-p", config]
             .map(str::to_owned)
             .to_vec();
-        if let Ok(kept) = place.cache.build_info(place.root, config) {
+        if let Ok(kept) = context.cache.build_info(context.root, config) {
             args.extend([
                 "--incremental".to_owned(),
                 "--tsBuildInfoFile".to_owned(),
                 kept.display().to_string(),
             ]);
         }
-        let finished = self.run(place, args).await?;
+        let finished = self.run(context, args).await?;
         let output = String::from_utf8_lossy(&finished.stdout);
-        let findings = tsc::read(&output, &self.tool, |path| relative(place.root, path));
+        let findings = tsc::read(&output, &self.tool, |path| relative(context.root, path));
         // Whatever its exit code: a failure without a finding is told as what it said.
         if findings.is_empty() && !finished.status.success() {
             let said = output
@@ -150,15 +154,19 @@ impl Compiler {
         Ok(())
     }
 
-    async fn run(&self, place: &Place<'_>, args: Vec<String>) -> Result<Finished, ProgramError> {
+    async fn run(
+        &self,
+        context: &CompilerContext<'_>,
+        args: Vec<String>,
+    ) -> Result<Finished, ProgramError> {
         let program = Program {
             file: self.program.clone(),
             args,
-            folder: place.root.to_path_buf(),
+            folder: context.root.to_path_buf(),
             env: Vec::new(),
             limit: LIMIT,
         };
-        program.run(place.groups, place.cancel).await
+        program.run(context.groups, context.cancel).await
     }
 }
 

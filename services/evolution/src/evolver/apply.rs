@@ -5,9 +5,9 @@ use std::path::Path;
 use shim_proto::evolution::v1::{FileChange, LineRange};
 use tokio_util::sync::CancellationToken;
 
-use super::Evolver;
 use super::checks::CheckedText;
 use super::commands::git;
+use super::context::Evolver;
 use super::repository::Repository;
 use crate::domain::evolution::patched;
 use crate::error::EvolutionError;
@@ -23,6 +23,10 @@ pub(super) struct AppliedFile {
 }
 
 impl AppliedFile {
+    pub(super) fn is_unchanged(&self) -> bool {
+        self.before.as_deref() == Some(self.after.as_str())
+    }
+
     pub(super) fn text(&self) -> CheckedText<'_> {
         CheckedText {
             path: &self.path,

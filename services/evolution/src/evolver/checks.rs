@@ -7,11 +7,11 @@ use serde_json::json;
 use shim_proto::evolution::v1::{Check, LineRange};
 use tokio_util::sync::CancellationToken;
 
-use super::Evolver;
+use super::context::Evolver;
 use crate::domain::evolution::lines_beyond_meaning;
 use crate::error::EvolutionError;
 use crate::project::Project;
-use crate::tool_host::{HostCall, ProgressSink};
+use crate::tool_host::{HostCall, HostError, ProgressSink};
 
 /// A file before and after.
 #[derive(Debug, Clone, Serialize)]
@@ -154,18 +154,23 @@ impl Evolver {
             runs_project_code: usable,
         };
         let answer: Result<LintAnswer, _> = self.host.call(project, call, progress, cancel).await;
-        let answer = match answer {
-            Ok(answer) => answer,
-            Err(EvolutionError::Host(error @ crate::tool_host::HostError::ToolFailed { .. })) => {
+        match answer {
+            Ok(answer) => Ok(answer.to_check(began)),
+            Err(EvolutionError::Host(error @ HostError::ToolFailed { .. })) => {
                 let mut failed = check("lint", &[], began);
                 failed.skipped = format!(
                     "the linter cannot run on this project, before the change either: {error}"
                 );
-                return Ok(failed);
+                Ok(failed)
             }
-            Err(error) => return Err(error),
-        };
-        let faults = answer.files.iter().flat_map(|file| {
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl LintAnswer {
+    fn to_check(&self, began: Instant) -> Check {
+        let faults = self.files.iter().flat_map(|file| {
             file.added.iter().map(|fault| {
                 format!(
                     "{}:{}: {} ({})",
@@ -174,22 +179,13 @@ impl Evolver {
             })
         });
         let mut made = check("lint", &faults.collect::<Vec<_>>(), began);
-        made.before = answer
-            .files
-            .iter()
-            .map(|file| file.before)
-            .sum::<usize>()
-            .to_string();
-        made.after = answer
-            .files
-            .iter()
-            .map(|file| file.after)
-            .sum::<usize>()
-            .to_string();
+        let count = |of: fn(&LintFile) -> usize| self.files.iter().map(of).sum::<usize>();
+        made.before = count(|file| file.before).to_string();
+        made.after = count(|file| file.after).to_string();
         if made.detail.is_empty() {
-            made.detail = format!("no new error by the configuration {}", answer.config);
+            made.detail = format!("no new error by the configuration {}", self.config);
         }
-        Ok(made)
+        made
     }
 }
 

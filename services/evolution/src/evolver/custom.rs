@@ -5,10 +5,11 @@ use serde_json::json;
 use shim_proto::evolution::v1::{Evolution, Project as ProjectMessage, Risk, UnreadFile};
 use tokio_util::sync::CancellationToken;
 
-use super::Evolver;
 use super::checks::{CheckedFile, CheckedText};
-use super::propose::{CustomTransform, Draft, RuleResult, batches};
-use super::sources::Source;
+use super::context::Evolver;
+use super::draft::{Draft, RuleResult};
+use super::options::CustomTransform;
+use super::sources::{Source, batches};
 use crate::domain::evolution::{CUSTOM, unified};
 use crate::error::EvolutionError;
 use crate::project::Project;
@@ -64,31 +65,35 @@ impl Evolver {
                 .into_iter()
                 .map(|file| told(file.path, file.reason));
             unread.extend(failed);
-            let pairs: Vec<(&Source, String)> = answer
-                .files
-                .into_iter()
-                .filter_map(|file| {
-                    let source = batch.iter().find(|source| source.path == file.path)?;
-                    Some((source, file.text))
-                })
-                .collect();
-            let texts = pairs.iter().map(|(source, after)| CheckedText {
-                path: &source.path,
-                before: Some(&source.text),
-                after,
-            });
-            let checked = self
-                .views(project, texts.collect(), (progress, cancel))
+            let changed = changed_sources(answer.files, batch);
+            self.take_changed(project, changed, (&mut draft, unread), (progress, cancel))
                 .await?;
-            for ((source, after), view) in pairs.into_iter().zip(checked) {
-                match refusal(&view) {
-                    Some(reason) => unread.push(told(source.path.clone(), reason)),
-                    None => draft.add(source, as_result(source, after)),
-                }
-            }
             done += batch.len();
         }
         Ok(draft)
+    }
+
+    /// Adds what still parses and exports the same; the rest is told as unread.
+    async fn take_changed(
+        &self,
+        project: &Project,
+        changed: Vec<(&Source, String)>,
+        (draft, unread): (&mut Draft, &mut Vec<UnreadFile>),
+        handles: (&ProgressSink, &CancellationToken),
+    ) -> Result<(), EvolutionError> {
+        let texts = changed.iter().map(|(source, after)| CheckedText {
+            path: &source.path,
+            before: Some(&source.text),
+            after,
+        });
+        let checked = self.views(project, texts.collect(), handles).await?;
+        for ((source, after), view) in changed.into_iter().zip(checked) {
+            match refusal(&view) {
+                Some(reason) => unread.push(told(source.path.clone(), reason)),
+                None => draft.add(source, as_result(source, after)),
+            }
+        }
+        Ok(())
     }
 
     async fn run_custom(
@@ -119,6 +124,15 @@ impl Evolver {
             other => other,
         })
     }
+}
+
+/// The sources of a batch that a transform changed, with their new texts.
+fn changed_sources(files: Vec<Changed>, batch: &[Source]) -> Vec<(&Source, String)> {
+    let pairs = files.into_iter().filter_map(|file| {
+        let source = batch.iter().find(|source| source.path == file.path)?;
+        Some((source, file.text))
+    });
+    pairs.collect()
 }
 
 fn told(path: String, reason: String) -> UnreadFile {

@@ -1,9 +1,11 @@
 //! Changes that others worked out, whole texts by path: kept as a proposal, with the same approval and verification as a transform's.
 
+use std::path::Path;
+
 use shim_proto::evolution::v1::{Evolution, FileChange, LineRange, Risk};
 
-use super::Evolver;
 use super::apply::blocking;
+use super::context::Evolver;
 use super::custom::changed_lines;
 use super::repository::Repository;
 use crate::domain::evolution::unified;
@@ -42,35 +44,7 @@ impl Evolver {
             risk,
             files,
         } = offer;
-        let changes = blocking(move || {
-            let tree = repository.tree(&repository.head)?;
-            let mut changes = Vec::new();
-            for (path, after) in files {
-                let object = tree.get(&path);
-                // A file that only the working tree has would be in the way of a merge.
-                let is_in_the_way = object.is_none() && root.join(&path).symlink_metadata().is_ok();
-                if repository.is_changed(&path) || is_in_the_way {
-                    return Err(EvolutionError::NotCommitted(path));
-                }
-                let before = match object {
-                    Some(object) => repository
-                        .contents(std::slice::from_ref(object))?
-                        .pop()
-                        .flatten(),
-                    None => None,
-                };
-                if before.as_deref() != Some(after.as_str()) {
-                    changes.push(change(
-                        path,
-                        object.cloned().unwrap_or_default(),
-                        before.as_deref(),
-                        &after,
-                    ));
-                }
-            }
-            Ok(changes)
-        })
-        .await?;
+        let changes = blocking(move || changes(&repository, &root, files)).await?;
         if changes.is_empty() {
             return Err(EvolutionError::NothingOffered);
         }
@@ -88,6 +62,36 @@ impl Evolver {
         let [proposal] = proposal;
         self.store.insert_proposal(proposal).await
     }
+}
+
+/// What an offer changes of what is committed.
+fn changes(
+    repository: &Repository,
+    root: &Path,
+    files: Vec<(String, String)>,
+) -> Result<Vec<FileChange>, EvolutionError> {
+    let tree = repository.tree(&repository.head)?;
+    let mut changes = Vec::new();
+    for (path, after) in files {
+        let object = tree.get(&path);
+        // A file that only the working tree has would be in the way of a merge.
+        let is_in_the_way = object.is_none() && root.join(&path).symlink_metadata().is_ok();
+        if repository.is_changed(&path) || is_in_the_way {
+            return Err(EvolutionError::NotCommitted(path));
+        }
+        let before = match object {
+            Some(object) => repository
+                .contents(std::slice::from_ref(object))?
+                .pop()
+                .flatten(),
+            None => None,
+        };
+        if before.as_deref() != Some(after.as_str()) {
+            let base = object.cloned().unwrap_or_default();
+            changes.push(change(path, base, before.as_deref(), &after));
+        }
+    }
+    Ok(changes)
 }
 
 fn change(path: String, base: String, before: Option<&str>, after: &str) -> FileChange {

@@ -3,9 +3,9 @@
 use shim_proto::evolution::v1::{Evolution, EvolutionState};
 use tokio_util::sync::CancellationToken;
 
-use super::Evolver;
 use super::commands::{failure, git, try_git};
-use super::recover::revert_names;
+use super::commit::{BranchCommit, message, revert_names};
+use super::context::Evolver;
 use super::repository::Repository;
 use super::worktree::Worktree;
 use crate::error::EvolutionError;
@@ -37,7 +37,8 @@ impl Evolver {
         let (branch, commit) = if self.delete_branch(&repository, &evolution, cancel).await? {
             (String::new(), String::new())
         } else {
-            self.undo(&repository, &evolution, cancel).await?
+            let made = self.undo(&repository, &evolution, cancel).await?;
+            (made.branch, made.commit)
         };
         let change = StateChange {
             evolution_id: evolution.evolution_id,
@@ -60,51 +61,51 @@ impl Evolver {
         evolution: &Evolution,
         cancel: &CancellationToken,
     ) -> Result<bool, EvolutionError> {
-        let folder = &repository.work_tree;
         let reference = format!("refs/heads/{}", evolution.branch);
-        let containing = [
-            "for-each-ref",
-            "--contains",
-            &evolution.commit,
-            "--format=%(refname) %(objectname)",
-        ];
-        let holders = try_git(&self.runs, folder, &containing, cancel).await?;
-        let holders: Vec<String> = holders.stdout.lines().map(str::to_owned).collect();
-        if holders.is_empty()
-            && !self
-                .is_in_head(repository, &evolution.commit, cancel)
-                .await?
-        {
+        let commit = evolution.commit.as_str();
+        let holders = self.holders(repository, commit, cancel).await?;
+        if holders.is_empty() && !self.is_in_head(repository, commit, cancel).await? {
             // Somebody deleted the branch already.
             return Ok(true);
         }
-        let is_alone = holders == [format!("{reference} {}", evolution.commit)];
-        let worktrees = git(
-            &self.runs,
-            folder,
-            &["worktree", "list", "--porcelain"],
-            cancel,
-        )
-        .await?;
-        let is_checked_out = worktrees
-            .lines()
-            .any(|line| line.strip_prefix("branch ") == Some(reference.as_str()));
-        if !is_alone
-            || is_checked_out
-            || self
-                .is_in_head(repository, &evolution.commit, cancel)
-                .await?
-        {
+        let is_alone = holders == [format!("{reference} {commit}")];
+        let is_checked_out = self.is_checked_out(repository, &reference, cancel).await?;
+        if !is_alone || is_checked_out || self.is_in_head(repository, commit, cancel).await? {
             return Ok(false);
         }
-        git(
-            &self.runs,
-            folder,
-            &["update-ref", "-d", &reference, &evolution.commit],
-            cancel,
-        )
-        .await?;
+        let args = ["update-ref", "-d", &reference, commit];
+        git(&self.runs, &repository.work_tree, &args, cancel).await?;
         Ok(true)
+    }
+
+    /// The references whose history has a commit, each with the commit it ends with.
+    async fn holders(
+        &self,
+        repository: &Repository,
+        commit: &str,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<String>, EvolutionError> {
+        let args = [
+            "for-each-ref",
+            "--contains",
+            commit,
+            "--format=%(refname) %(objectname)",
+        ];
+        let said = try_git(&self.runs, &repository.work_tree, &args, cancel).await?;
+        Ok(said.stdout.lines().map(str::to_owned).collect())
+    }
+
+    async fn is_checked_out(
+        &self,
+        repository: &Repository,
+        reference: &str,
+        cancel: &CancellationToken,
+    ) -> Result<bool, EvolutionError> {
+        let args = ["worktree", "list", "--porcelain"];
+        let worktrees = git(&self.runs, &repository.work_tree, &args, cancel).await?;
+        Ok(worktrees
+            .lines()
+            .any(|line| line.strip_prefix("branch ") == Some(reference)))
     }
 
     async fn is_in_head(
@@ -124,7 +125,7 @@ impl Evolver {
         repository: &Repository,
         evolution: &Evolution,
         cancel: &CancellationToken,
-    ) -> Result<(String, String), EvolutionError> {
+    ) -> Result<BranchCommit, EvolutionError> {
         let tip = if self
             .is_in_head(repository, &evolution.commit, cancel)
             .await?
@@ -143,27 +144,17 @@ impl Evolver {
                 why: failure(&args, &made).to_string(),
             });
         }
-        let message = format!(
-            "Take back: {}\n\nThis undoes commit {}.\n",
-            super::recover::message(evolution)
-                .lines()
-                .next()
-                .unwrap_or_default(),
-            evolution.commit
-        );
-        self.commit_staged(worktree.folder(), &message, cancel)
-            .await?;
-        let commit = git(
-            &self.runs,
-            worktree.folder(),
-            &["rev-parse", "HEAD"],
-            cancel,
-        )
-        .await?;
-        let commit = commit.trim().to_owned();
-        let branch = self
-            .branch(repository, &revert_names(evolution), &commit, cancel)
-            .await?;
-        Ok((branch, commit))
+        let (message, names) = (undoing_message(evolution), revert_names(evolution));
+        self.commit_on_branch(repository, &worktree, (&message, &names), cancel)
+            .await
     }
+}
+
+/// The message of the commit that undoes an evolution's.
+fn undoing_message(evolution: &Evolution) -> String {
+    format!(
+        "Take back: {}\n\nThis undoes commit {}.\n",
+        message(evolution).lines().next().unwrap_or_default(),
+        evolution.commit
+    )
 }

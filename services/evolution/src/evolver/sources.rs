@@ -6,6 +6,9 @@ use super::repository::Repository;
 use crate::error::EvolutionError;
 use crate::project::{Project, SourceFiles};
 
+/// What one call of the tool host gets.
+const BATCH_FILES: usize = 50;
+const BATCH_BYTES: usize = 2 << 20;
 /// A committed source file.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
@@ -22,6 +25,25 @@ pub(super) struct Source {
 pub(super) struct Sources {
     pub(super) sources: Vec<Source>,
     pub(super) unread: Vec<UnreadFile>,
+}
+
+/// Sources in parts that one call takes.
+pub(super) fn batches(sources: &[Source]) -> Vec<&[Source]> {
+    let mut parts = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (index, source) in sources.iter().enumerate() {
+        if index > start
+            && (index - start >= BATCH_FILES || bytes + source.text.len() > BATCH_BYTES)
+        {
+            parts.push(&sources[start..index]);
+            (start, bytes) = (index, 0);
+        }
+        bytes += source.text.len();
+    }
+    if start < sources.len() {
+        parts.push(&sources[start..]);
+    }
+    parts
 }
 
 /// The committed sources among the files of a project. A file that differs from HEAD is left out.

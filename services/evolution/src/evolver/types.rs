@@ -1,15 +1,15 @@
 //! The check `types`: messages of the native compiler before and after.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use shim_exec::{ExitCause, Launch, inherited_env};
 use shim_proto::evolution::v1::Check;
 use tokio_util::sync::CancellationToken;
 
-use super::Evolver;
 use super::checks::{check, skipped};
-use super::commands;
+use super::commands::{self, Finished};
+use super::context::Evolver;
 use crate::domain::evolution::{Diagnostics, new_diagnostics, parse_tsc};
 use crate::error::EvolutionError;
 use crate::tool_host::ProgressSink;
@@ -31,6 +31,23 @@ impl Evolver {
         if !config.is_file() {
             return Ok(Err("the project has no tsconfig.json".to_owned()));
         }
+        let launch = self.compiler(folder, &config, (progress, cancel)).await?;
+        let finished = commands::run(&self.runs, launch, self.limits.tool, cancel).await;
+        if cancel.is_cancelled() {
+            return Err(EvolutionError::Cancelled);
+        }
+        Ok(match finished {
+            Ok(finished) => view(&finished, self.limits.tool),
+            Err(why) => Err(format!("the compiler cannot be started: {why}")),
+        })
+    }
+
+    async fn compiler(
+        &self,
+        folder: &Path,
+        config: &Path,
+        (progress, cancel): (&ProgressSink, &CancellationToken),
+    ) -> Result<Launch, EvolutionError> {
         let tools = self.host.tools_dir(progress, cancel).await?;
         let args = [
             tools.join(COMPILER).display().to_string(),
@@ -40,37 +57,30 @@ impl Evolver {
             "-p".to_owned(),
             config.display().to_string(),
         ];
-        let launch = Launch {
+        Ok(Launch {
             file: self.host.node().await?,
             args: args.into(),
             folder: folder.to_path_buf(),
             env: inherited_env([]).collect(),
             work_id: uuid::Uuid::now_v7().to_string(),
-        };
-        let finished = commands::run(&self.runs, launch, self.limits.tool, cancel).await;
-        if cancel.is_cancelled() {
-            return Err(EvolutionError::Cancelled);
+        })
+    }
+}
+
+/// What a run of the compiler says; its exit code and its messages must agree.
+fn view(finished: &Finished, limit: Duration) -> TypeView {
+    let found = parse_tsc(&finished.stdout);
+    match finished.end {
+        ExitCause::Exited(status)
+            if status.success() == found.is_empty() && status.code().is_some() =>
+        {
+            Ok(found)
         }
-        let finished = match finished {
-            Ok(finished) => finished,
-            Err(why) => return Ok(Err(format!("the compiler cannot be started: {why}"))),
-        };
-        let found = parse_tsc(&finished.stdout);
-        match finished.end {
-            ExitCause::Exited(status)
-                if status.success() == found.is_empty() && status.code().is_some() =>
-            {
-                Ok(Ok(found))
-            }
-            ExitCause::TimedOut => Ok(Err(format!(
-                "the compiler took longer than {:?}",
-                self.limits.tool
-            ))),
-            _ => Ok(Err(format!(
-                "the compiler ended without an answer: {}",
-                shim_exec::first_line(&finished.stderr, 200)
-            ))),
-        }
+        ExitCause::TimedOut => Err(format!("the compiler took longer than {limit:?}")),
+        _ => Err(format!(
+            "the compiler ended without an answer: {}",
+            shim_exec::first_line(&finished.stderr, 200)
+        )),
     }
 }
 

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use tokio_util::sync::CancellationToken;
 
-use super::Evolver;
 use super::commands::git;
+use super::context::Evolver;
 use super::repository::Repository;
 use crate::error::EvolutionError;
 use crate::test_runs::link_packages;

@@ -4,7 +4,7 @@
 use serde_json::json;
 use shim_proto::coordination::v1::task_service_client::TaskServiceClient;
 use shim_proto::coordination::v1::{
-    GetTaskRequest, Requirements, SubmitTaskRequest, Subtask, TaskResult, WorkerKind,
+    GetTaskRequest, Requirements, SubmitTaskRequest, Subtask, Task, TaskResult, WorkerKind,
 };
 use shim_proto::evolution::v1::{Opportunity, Risk};
 use shim_render::text::{one_line, short_id};
@@ -64,38 +64,10 @@ impl Attempt<'_> {
     ) -> Result<String, EvolutionError> {
         let task = &self.claim.task;
         let path = arguments.path.to_string_lossy();
-        let payload = json!({"path": path, "offer": opportunity.kind});
-        let parts = vec![
-            Subtask {
-                key: "work".to_owned(),
-                goal: agent_work::goal(opportunity),
-                kind: "code".to_owned(),
-                requirements: Some(Requirements {
-                    executor: WorkerKind::Agent.into(),
-                    capabilities: Vec::new(),
-                }),
-                ..Subtask::default()
-            },
-            Subtask {
-                key: "offer".to_owned(),
-                goal: "Make a proposal of what the agent answered".to_owned(),
-                kind: "evolve".to_owned(),
-                depends_on: vec!["work".to_owned()],
-                payload: payload.as_object().and_then(free_form::from_json),
-                ..Subtask::default()
-            },
-        ];
         let submit = SubmitTaskRequest {
-            request_id: format!(
-                "agent-{}-{}",
-                task.task_id,
-                blake3::hash(opportunity.opportunity_id.as_bytes())
-                    .to_hex()
-                    .get(..16)
-                    .unwrap_or_default()
-            ),
+            request_id: request_id(&task.task_id, opportunity),
             goal: one_line(&opportunity.title, 300),
-            subtasks: parts,
+            subtasks: subtasks(&path, opportunity),
             workspace: match task.workspace.as_str() {
                 "" => path.into_owned(),
                 workspace => workspace.to_owned(),
@@ -124,18 +96,7 @@ impl Attempt<'_> {
                 "payload.offer: is for a task that comes after exactly one other".to_owned(),
             ));
         };
-        let mut client = TaskServiceClient::new(self.coordination()?)
-            .max_decoding_message_size(shim_proto::limits::MAX_MESSAGE_BYTES);
-        let asked = GetTaskRequest {
-            task_id: before.clone(),
-            ..GetTaskRequest::default()
-        };
-        let found = client.get_task(asked).await;
-        let found = found.map_err(|status| EvolutionError::NotSubmitted {
-            what: "the answer of an agent".to_owned(),
-            why: explanation(&status),
-        })?;
-        let task = found.into_inner().task.unwrap_or_default();
+        let task = self.done_task(before).await?;
         let answer = task.result.unwrap_or_default().text;
         let files = agent_work::files(&answer)
             .map_err(|why| EvolutionError::Arguments(format!("the answer of the agent: {why}")))?;
@@ -157,6 +118,22 @@ impl Attempt<'_> {
         Ok(of(text, &data))
     }
 
+    /// A task that has ended, with its result.
+    async fn done_task(&self, task_id: &str) -> Result<Task, EvolutionError> {
+        let mut client = TaskServiceClient::new(self.coordination()?)
+            .max_decoding_message_size(shim_proto::limits::MAX_MESSAGE_BYTES);
+        let asked = GetTaskRequest {
+            task_id: task_id.to_owned(),
+            ..GetTaskRequest::default()
+        };
+        let found = client.get_task(asked).await;
+        let found = found.map_err(|status| EvolutionError::NotSubmitted {
+            what: "the answer of an agent".to_owned(),
+            why: explanation(&status),
+        })?;
+        Ok(found.into_inner().task.unwrap_or_default())
+    }
+
     fn coordination(&self) -> Result<Channel, EvolutionError> {
         let channel = self.engine.peers.coordination.clone();
         channel.ok_or_else(|| EvolutionError::NotSubmitted {
@@ -164,4 +141,36 @@ impl Attempt<'_> {
             why: "no coordination service is configured (endpoints.coordination)".to_owned(),
         })
     }
+}
+
+/// The same for each attempt at a task, so that a repetition submits nothing twice.
+fn request_id(task_id: &str, opportunity: &Opportunity) -> String {
+    let hash = blake3::hash(opportunity.opportunity_id.as_bytes()).to_hex();
+    let digits = hash.get(..16).unwrap_or_default();
+    format!("agent-{task_id}-{digits}")
+}
+
+/// The work of an agent, and the task that makes a proposal of its answer.
+fn subtasks(path: &str, opportunity: &Opportunity) -> Vec<Subtask> {
+    let payload = json!({"path": path, "offer": opportunity.kind});
+    vec![
+        Subtask {
+            key: "work".to_owned(),
+            goal: agent_work::goal(opportunity),
+            kind: "code".to_owned(),
+            requirements: Some(Requirements {
+                executor: WorkerKind::Agent.into(),
+                capabilities: Vec::new(),
+            }),
+            ..Subtask::default()
+        },
+        Subtask {
+            key: "offer".to_owned(),
+            goal: "Make a proposal of what the agent answered".to_owned(),
+            kind: "evolve".to_owned(),
+            depends_on: vec!["work".to_owned()],
+            payload: payload.as_object().and_then(free_form::from_json),
+            ..Subtask::default()
+        },
+    ]
 }

@@ -24,16 +24,7 @@ const MAX_AGENTS: u32 = 20;
 impl Attempt<'_> {
     /// Proposes, and submits a task for each proposal that applies it once somebody approved that.
     pub(super) async fn evolve(&self, arguments: &Arguments) -> Result<TaskResult, EvolutionError> {
-        let options = EvolveOptions {
-            include: arguments.include.clone(),
-            transforms: arguments
-                .list("transforms")
-                .map_err(EvolutionError::Arguments)?,
-            custom: None,
-            limit: arguments
-                .number("limit", PROPOSALS, MAX_PROPOSALS)
-                .map_err(EvolutionError::Arguments)? as usize,
-        };
+        let options = options(arguments).map_err(EvolutionError::Arguments)?;
         let project = self.engine.project(&arguments.path).await?;
         let proposals = self
             .engine
@@ -47,18 +38,11 @@ impl Attempt<'_> {
                 count(number as u64, "evolution")
             ),
         };
-        let mut told = Vec::with_capacity(proposals.evolutions.len());
+        let mut data = Vec::with_capacity(proposals.evolutions.len());
         for evolution in &proposals.evolutions {
             let task_id = self.submit_gated(evolution).await?;
             text += &line(evolution, &task_id);
-            told.push(json!({
-                "evolution_id": evolution.evolution_id,
-                "transform": evolution.transform,
-                "files": evolution.files.iter().map(|it| &it.path).collect::<Vec<_>>(),
-                "risk": evolution.risk,
-                "why": evolution.why,
-                "task_id": task_id,
-            }));
+            data.push(proposal(evolution, &task_id));
         }
         let agents = arguments
             .number("agents", 0, MAX_AGENTS)
@@ -66,7 +50,7 @@ impl Attempt<'_> {
         if agents > 0 {
             text += &self.hand_to_agents(arguments, agents as usize).await?;
         }
-        Ok(of(text, &json!({"proposals": told})))
+        Ok(of(text, &json!({"proposals": data})))
     }
 
     /// Applies and verifies a proposal: whoever let this task start approved it.
@@ -92,26 +76,7 @@ impl Attempt<'_> {
                 reason: evolution.reason,
             });
         }
-        let checks = evolution.checks.iter().map(|check| {
-            let verdict = if check.skipped.is_empty() {
-                "passed"
-            } else {
-                "skipped"
-            };
-            format!("{} {verdict}", one_line(&check.name, 40))
-        });
-        let checks = checks.collect::<Vec<_>>().join(", ");
-        let text = format!(
-            "{} is committed on branch {}: {checks}",
-            one_line(&evolution.transform, 64),
-            name(&evolution.branch, 200)
-        );
-        let data = json!({
-            "evolution_id": evolution.evolution_id,
-            "branch": evolution.branch,
-            "commit": evolution.commit,
-        });
-        Ok(of(text, &data))
+        Ok(committed(&evolution))
     }
 
     /// The task that applies a proposal; empty without a coordination service, where people approve by its id.
@@ -148,6 +113,51 @@ impl Attempt<'_> {
         })?;
         Ok(submitted.into_inner().task.unwrap_or_default().task_id)
     }
+}
+
+fn options(arguments: &Arguments) -> Result<EvolveOptions, String> {
+    Ok(EvolveOptions {
+        include: arguments.include.clone(),
+        transforms: arguments.list("transforms")?,
+        custom: None,
+        limit: arguments.number("limit", PROPOSALS, MAX_PROPOSALS)? as usize,
+    })
+}
+
+/// A proposal as data of a result.
+fn proposal(evolution: &Evolution, task_id: &str) -> Value {
+    json!({
+        "evolution_id": evolution.evolution_id,
+        "transform": evolution.transform,
+        "files": evolution.files.iter().map(|it| &it.path).collect::<Vec<_>>(),
+        "risk": evolution.risk,
+        "why": evolution.why,
+        "task_id": task_id,
+    })
+}
+
+/// The result of an application that is on its branch now.
+fn committed(evolution: &Evolution) -> TaskResult {
+    let checks = evolution.checks.iter().map(|check| {
+        let verdict = if check.skipped.is_empty() {
+            "passed"
+        } else {
+            "skipped"
+        };
+        format!("{} {verdict}", one_line(&check.name, 40))
+    });
+    let checks = checks.collect::<Vec<_>>().join(", ");
+    let text = format!(
+        "{} is committed on branch {}: {checks}",
+        one_line(&evolution.transform, 64),
+        name(&evolution.branch, 200)
+    );
+    let data = json!({
+        "evolution_id": evolution.evolution_id,
+        "branch": evolution.branch,
+        "commit": evolution.commit,
+    });
+    of(text, &data)
 }
 
 fn goal(evolution: &Evolution) -> String {

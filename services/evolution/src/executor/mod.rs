@@ -9,7 +9,7 @@ mod arguments;
 mod evolve;
 mod generate_tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use shim_proto::coordination::v1::TaskResult;
@@ -19,6 +19,7 @@ use shim_runtime::service_error::{ErrorCode, ServiceError};
 use shim_work::{
     AttemptFailure, AttemptOutcome, ClaimedTask, Executor, ProgressHandle, ProgressUpdate,
 };
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
@@ -36,35 +37,32 @@ pub(crate) struct AnalysisExecutor {
 struct Attempt<'a> {
     engine: &'a Engine,
     claim: &'a ClaimedTask,
-    progress: Arc<Told>,
+    progress: Arc<LatestProgress>,
     cancel: CancellationToken,
 }
 
-/// The last words of an attempt, read by who reports them.
+/// The newest progress of an attempt, taken by whoever reports it.
 #[derive(Default)]
-struct Told(std::sync::Mutex<Option<String>>, tokio::sync::Notify);
+struct LatestProgress {
+    note: Mutex<Option<String>>,
+    changed: Notify,
+}
 
-impl Told {
+impl LatestProgress {
     fn tell(&self, progress: &Progress) {
         let counted = match (progress.done, progress.total) {
             (done, total) if total > 0 => format!(" {done} of {total}"),
             (done, _) if done > 0 => format!(" {done}"),
             _ => String::new(),
         };
-        let mut last = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        *last = Some(format!("{}{counted}: {}", progress.stage, progress.text));
-        self.1.notify_one();
+        let note = format!("{}{counted}: {}", progress.stage, progress.text);
+        *self.note.lock().unwrap_or_else(PoisonError::into_inner) = Some(note);
+        self.changed.notify_one();
     }
 
     fn take(&self) -> Option<String> {
-        let mut last = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        last.take()
+        let mut note = self.note.lock().unwrap_or_else(PoisonError::into_inner);
+        note.take()
     }
 }
 
@@ -85,12 +83,12 @@ impl AnalysisExecutor {
             progress: Arc::default(),
             cancel: stop.child_token(),
         };
-        let told = Arc::clone(&attempt.progress);
+        let latest = Arc::clone(&attempt.progress);
         let reporting = async {
             loop {
-                told.1.notified().await;
+                latest.changed.notified().await;
                 progress.update(ProgressUpdate {
-                    note: told.take(),
+                    note: latest.take(),
                     ..ProgressUpdate::default()
                 });
             }
@@ -170,8 +168,8 @@ impl Attempt<'_> {
 
     /// Where rooms say how far they are.
     fn sink(&self) -> ProgressSink {
-        let told = Arc::clone(&self.progress);
-        ProgressSink::new(move |progress| told.tell(&progress))
+        let latest = Arc::clone(&self.progress);
+        ProgressSink::new(move |progress| latest.tell(&progress))
     }
 }
 

@@ -88,21 +88,7 @@ async fn answer(
         drop(messages);
         Ok::<_, EvolutionError>(())
     };
-    // It ends with what it reads from: the events with the analysis, the messages with all of it.
-    let forwarding = async {
-        loop {
-            let message = tokio::select! {
-                // The report is the last message.
-                biased;
-                Some(event) = said.recv() => AnalyzeWorkflowResponse::of(event),
-                Some(message) = told.recv() => message,
-                else => return,
-            };
-            if sender.send(Ok(message)).await.is_err() {
-                cancel.cancel();
-            }
-        }
-    };
+    let forwarding = forward(&mut said, &mut told, sender, &cancel);
     let leaving = async {
         sender.closed().await;
         cancel.cancel();
@@ -111,5 +97,26 @@ async fn answer(
     tokio::select! {
         (done, ()) = async { tokio::join!(working, forwarding) } => done,
         () = leaving => Err(EvolutionError::Cancelled),
+    }
+}
+
+/// Sends what comes to the client. It ends with what it reads from: the events with the analysis, the messages with all of it.
+async fn forward(
+    events: &mut mpsc::Receiver<Event>,
+    messages: &mut mpsc::Receiver<AnalyzeWorkflowResponse>,
+    client: &mpsc::Sender<Result<AnalyzeWorkflowResponse, Status>>,
+    cancel: &CancellationToken,
+) {
+    loop {
+        let message = tokio::select! {
+            // The report is the last message.
+            biased;
+            Some(event) = events.recv() => AnalyzeWorkflowResponse::of(event),
+            Some(message) = messages.recv() => message,
+            else => return,
+        };
+        if client.send(Ok(message)).await.is_err() {
+            cancel.cancel();
+        }
     }
 }

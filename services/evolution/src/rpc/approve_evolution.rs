@@ -23,22 +23,7 @@ pub(super) async fn handle(
     api: &Api,
     request: ApproveEvolutionRequest,
 ) -> Result<ResponseStream<ApproveEvolutionResponse>, Status> {
-    let mut fields = Fields::default();
-    fields.request_id(&request.request_id);
-    fields.evolution_id(&request.evolution_id);
-    fields.reason(&request.reason);
-    if fields.list("paths", request.paths.len(), MAX_LIST) {
-        for (i, path) in request.paths.iter().enumerate() {
-            fields.required_line(format_args!("paths[{i}]"), path, MAX_PATH_BYTES);
-        }
-    }
-    if !request.approve && !request.paths.is_empty() {
-        fields.refuse(
-            "paths",
-            "is for an approval; a rejection is for the whole evolution",
-        );
-    }
-    fields.finish()?;
+    check(&request)?;
 
     let mutation = Mutation::new("ApproveEvolution", &request.request_id, &request);
     let engine = api.engine.clone();
@@ -59,6 +44,26 @@ pub(super) async fn handle(
         },
     );
     Ok(answered.await?)
+}
+
+/// Checks every field of a request.
+fn check(request: &ApproveEvolutionRequest) -> Result<(), Status> {
+    let mut fields = Fields::default();
+    fields.request_id(&request.request_id);
+    fields.evolution_id(&request.evolution_id);
+    fields.reason(&request.reason);
+    if fields.list("paths", request.paths.len(), MAX_LIST) {
+        for (i, path) in request.paths.iter().enumerate() {
+            fields.required_line(format_args!("paths[{i}]"), path, MAX_PATH_BYTES);
+        }
+    }
+    if !request.approve && !request.paths.is_empty() {
+        fields.refuse(
+            "paths",
+            "is for an approval; a rejection is for the whole evolution",
+        );
+    }
+    fields.finish()
 }
 
 async fn decide(

@@ -1,6 +1,6 @@
 //! EvolveCode: prepares changes and touches nothing.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use shim_proto::evolution::v1::evolve_code_response::Event;
@@ -25,6 +25,26 @@ pub(super) async fn handle(
     api: &Api,
     request: EvolveCodeRequest,
 ) -> Result<ResponseStream<EvolveCodeResponse>, Status> {
+    let (path, options) = read(&request)?;
+    let mutation = Mutation::new("EvolveCode", &request.request_id, &request);
+    let engine = api.engine.clone();
+    let calls = api.calls();
+    let answered = runs::answer(
+        &calls,
+        &api.evolving,
+        mutation,
+        |events, cancel| async move {
+            let timed = Timed::begin("evolve");
+            let done = propose(&engine, &path, &options, &events, &cancel).await;
+            timed.end(done.is_ok());
+            done.map_err(|error| engine.explained(error))
+        },
+    );
+    Ok(answered.await?)
+}
+
+/// Reads what is asked for out of a request, whose every field is checked.
+fn read(request: &EvolveCodeRequest) -> Result<(PathBuf, EvolveOptions), Status> {
     let mut fields = Fields::default();
     fields.request_id(&request.request_id);
     let path = fields.path("path", &request.path);
@@ -43,31 +63,17 @@ pub(super) async fn handle(
     let limit = fields.count("limit", request.limit, DEFAULT_PROPOSALS, MAX_PROPOSALS);
     fields.finish()?;
 
-    let mutation = Mutation::new("EvolveCode", &request.request_id, &request);
     let options = request.custom_options.as_ref().map(free_form::to_json);
     let options = EvolveOptions {
-        include: request.include,
-        transforms: request.transforms,
+        include: request.include.clone(),
+        transforms: request.transforms.clone(),
         custom: custom.map(|path| CustomTransform {
             path,
             options: Value::Object(options.unwrap_or_default()),
         }),
         limit: limit as usize,
     };
-    let engine = api.engine.clone();
-    let calls = api.calls();
-    let answered = runs::answer(
-        &calls,
-        &api.evolving,
-        mutation,
-        |events, cancel| async move {
-            let timed = Timed::begin("evolve");
-            let done = propose(&engine, &path, &options, &events, &cancel).await;
-            timed.end(done.is_ok());
-            done.map_err(|error| engine.explained(error))
-        },
-    );
-    Ok(answered.await?)
+    Ok((path, options))
 }
 
 async fn propose(

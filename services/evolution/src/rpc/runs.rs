@@ -157,34 +157,41 @@ fn start<T, F>(
             request_id: mutation.request_id.clone(),
             run: Arc::clone(&run),
         };
-        let (events, mut told) = mpsc::channel(WAITING);
-        let working = async {
-            let work = Box::pin(work(events.clone(), run.cancel.clone()));
-            let done = bounded(&calls, &events, &run.cancel, work).await;
-            drop(events);
-            done
-        };
-        let logging = async {
-            while let Some(message) = told.recv().await {
-                run.log.send_modify(|log| log.add(message));
-            }
-        };
-        let (done, ()) = tokio::join!(working, logging);
-        let end = match done {
-            Ok(()) => {
-                let messages = run.log.borrow().messages.clone();
-                let kept = calls
-                    .engine
-                    .store
-                    .record_stream(mutation.key, &messages)
-                    .await;
-                kept.map_err(Status::from)
-            }
-            Err(error) => Err(error.into()),
-        };
-        tracing::debug!(method = mutation.method, is_ok = end.is_ok(), "a run ended");
+        let method = mutation.method;
+        let end = log_and_record(&calls, mutation.key, &run, work).await;
+        tracing::debug!(method, is_ok = end.is_ok(), "a run ended");
         forget.with(end);
     });
+}
+
+/// Runs `work`, logs what it says, and records that once it succeeded.
+async fn log_and_record<T, F>(
+    calls: &Calls,
+    key: IdempotencyKey,
+    run: &Run<T>,
+    work: impl FnOnce(mpsc::Sender<T>, CancellationToken) -> F,
+) -> Result<(), Status>
+where
+    T: Streamed + Sync,
+    F: Future<Output = Result<(), EvolutionError>>,
+{
+    let (events, mut told) = mpsc::channel(WAITING);
+    let working = async {
+        let work = Box::pin(work(events.clone(), run.cancel.clone()));
+        let done = bounded(calls, &events, &run.cancel, work).await;
+        drop(events);
+        done
+    };
+    let logging = async {
+        while let Some(message) = told.recv().await {
+            run.log.send_modify(|log| log.add(message));
+        }
+    };
+    let (done, ()) = tokio::join!(working, logging);
+    done?;
+    let messages = run.log.borrow().messages.clone();
+    calls.engine.store.record_stream(key, &messages).await?;
+    Ok(())
 }
 
 /// Sends the messages of a run to one reader, until the run's end or the reader's.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::tools::FoundModule;
-use super::{Options, Tools};
+use super::context::{Options, Tools};
+use super::tools::{FoundModule, Instrumented};
 use crate::domain::testing::habits::Habits;
 use crate::domain::testing::render::quoted;
 use crate::domain::testing::runner::RunnerKind;
@@ -63,6 +63,21 @@ impl<'a> Bench<'a> {
             self.originals.entry(path.to_owned()).or_insert(original);
         }
         self.write(path, text)
+    }
+
+    /// Puts all mutants into the modules, each to be chosen by its number.
+    pub(super) fn put_mutants(
+        &mut self,
+        modules: &[FoundModule],
+        instrumented: &BTreeMap<String, Instrumented>,
+    ) -> Result<(), EvolutionError> {
+        let made = modules
+            .iter()
+            .filter_map(|module| instrumented.get(&module.path));
+        for made in made.filter(|made| made.fault.is_empty()) {
+            self.change(&made.path, &made.text)?;
+        }
+        Ok(())
     }
 
     /// Writes a file of the copy.

@@ -2,25 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shim_proto::evolution::v1::{
-    FunctionTests, Project as ProjectMessage, TestGenerationReport, UnreadFile,
-};
+use shim_proto::evolution::v1::{Project as ProjectMessage, TestGenerationReport, UnreadFile};
 
 use super::bench::Bench;
+use super::context::{OnFunction, Options, Tools};
+use super::generation::{Generation, Tried};
 use super::keep::{Dropped, ModuleTests, prove, repeat};
 use super::measure::{self, Measured, measure};
 use super::observe::{self, Look};
 use super::outcome::why;
 use super::proposal::proposal;
-use super::screen::{Screened, screen};
+use super::screen::screen;
 use super::setting::{copy_of, habits_of, modules_of, suite_of};
 use super::subject::subject;
-use super::tools::{self, FoundModule, Instrumented};
-use super::{OnFunction, Options, Tools};
+use super::tools::{self, FoundModule};
 use crate::domain::testing::candidates::{Candidate, candidates};
 use crate::domain::testing::selection::choose;
 use crate::error::EvolutionError;
-use crate::project::Project;
+use crate::project::{Project, SourceFiles};
 use crate::tool_host::HostError;
 
 pub(super) async fn generate(
@@ -39,26 +38,7 @@ pub(super) async fn generate(
     let sources = project.source_files(&options.include).await?;
     let mut message = project.to_message();
     sources.describe(&mut message);
-    let names = modules_of(project, &sources);
-    tools.progress.tell(
-        "files",
-        "looking for exported functions",
-        0,
-        names.len() as u64,
-    );
-    let mut found = tools::functions(tools, project, &names, options.seed).await?;
-    let mut unread = sources.unread;
-    unread.extend(
-        found
-            .iter()
-            .filter(|module| !module.fault.is_empty())
-            .map(|module| UnreadFile {
-                path: module.path.clone(),
-                tool: "typescript".to_owned(),
-                reason: module.fault.clone(),
-            }),
-    );
-    found.retain(|module| !module.functions.is_empty());
+    let (found, unread) = exporting_modules(tools, project, sources, options.seed).await?;
     let instrumented = tools::instrument(tools, project, &found).await?;
     let habits = habits_of(project, &suite, &found);
     let sandbox = copy_of(tools, project).await?;
@@ -79,21 +59,28 @@ pub(super) async fn generate(
     })
 }
 
-/// Tests that may be kept, and what became of mutants.
-pub(super) struct Tried {
-    pub(super) tests: Vec<Candidate>,
-    pub(super) screened: Screened,
-    /// What the project's own tests kill.
-    pub(super) own: measure::Before,
-}
-
-/// One generation, between its steps.
-pub(super) struct Generation<'a> {
-    pub(super) bench: Bench<'a>,
-    pub(super) instrumented: Vec<Instrumented>,
-    pub(super) by_path: BTreeMap<String, Instrumented>,
-    pub(super) options: &'a Options,
-    pub(super) told: BTreeMap<u32, FunctionTests>,
+/// The modules that export functions, and all files that were not read.
+async fn exporting_modules(
+    tools: Tools<'_>,
+    project: &Project,
+    sources: SourceFiles,
+    seed: u64,
+) -> Result<(Vec<FoundModule>, Vec<UnreadFile>), EvolutionError> {
+    let names = modules_of(project, &sources);
+    let count = names.len() as u64;
+    tools
+        .progress
+        .tell("files", "looking for exported functions", 0, count);
+    let mut found = tools::functions(tools, project, &names, seed).await?;
+    let faulty = found.iter().filter(|module| !module.fault.is_empty());
+    let faulty = faulty.map(|module| UnreadFile {
+        path: module.path.clone(),
+        tool: "typescript".to_owned(),
+        reason: module.fault.clone(),
+    });
+    let unread = sources.unread.into_iter().chain(faulty).collect();
+    found.retain(|module| !module.functions.is_empty());
+    Ok((found, unread))
 }
 
 impl Generation<'_> {
@@ -172,72 +159,6 @@ impl Generation<'_> {
         repeat(bench, &mut files, self.options.seed, dropped).await?;
         prove(bench, &mut files, &self.by_path, &tried.screened, dropped).await?;
         Ok(files)
-    }
-
-    /// The functions that get tests: those that no test reaches first. What no input can be made for is told and left out.
-    fn chosen(
-        &mut self,
-        found: Vec<FoundModule>,
-        before: &Measured,
-    ) -> (Vec<FoundModule>, BTreeSet<u32>) {
-        let mut ranked: Vec<(bool, u32)> = Vec::new();
-        let mut reached = BTreeSet::new();
-        for module in &found {
-            for function in &module.functions {
-                let is_reached = before.reaches(&self.instrumented, &module.path, function);
-                if is_reached {
-                    reached.insert(function.id);
-                }
-                ranked.push((is_reached, function.id));
-            }
-        }
-        ranked.sort_unstable();
-        ranked.truncate(self.options.max_functions);
-        let ids: BTreeSet<u32> = ranked.into_iter().map(|(_, id)| id).collect();
-        reached.retain(|id| ids.contains(id));
-        let mut chosen = found;
-        for module in &mut chosen {
-            module
-                .functions
-                .retain(|function| ids.contains(&function.id));
-            let path = module.path.clone();
-            for function in &module.functions {
-                let skipped = if function.needs.is_empty() {
-                    String::new()
-                } else {
-                    format!("no input is known for {}", function.needs)
-                };
-                self.told.insert(
-                    function.id,
-                    FunctionTests {
-                        path: path.clone(),
-                        function: function.name.clone(),
-                        mutants: self.mutants(&path, function.id),
-                        skipped,
-                        ..FunctionTests::default()
-                    },
-                );
-            }
-            module
-                .functions
-                .retain(|function| function.needs.is_empty());
-        }
-        chosen.retain(|module| !module.functions.is_empty());
-        (chosen, reached)
-    }
-
-    fn mutants(&self, path: &str, f: u32) -> u32 {
-        let made = self.by_path.get(path);
-        let count = made.map_or(0, |made| {
-            made.mutants.iter().filter(|mutant| mutant.f == f).count()
-        });
-        u32::try_from(count).unwrap_or(u32::MAX)
-    }
-
-    fn skip(&mut self, f: u32, why: String) {
-        if let Some(told) = self.told.get_mut(&f) {
-            told.skipped = why;
-        }
     }
 
     fn candidates(

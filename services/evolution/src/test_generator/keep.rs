@@ -167,10 +167,24 @@ pub(super) async fn prove(
     screened: &Screened,
     dropped: &mut Dropped,
 ) -> Result<(), EvolutionError> {
-    for file in files.iter() {
-        let text = file.text(bench, None);
-        bench.write(&file.path, &text)?;
+    write_files(bench, files)?;
+    let unproved = unproved(bench, files, instrumented, screened).await?;
+    bench.restore()?;
+    dropped.extend(unproved.iter().map(|id| (*id, "kills no mutant")));
+    for file in files.iter_mut() {
+        file.tests.retain(|(test, _)| !unproved.contains(&test.id));
     }
+    drop_empty(bench, files);
+    write_files(bench, files)
+}
+
+/// The tests that failed for none of the mutants that were written.
+async fn unproved(
+    bench: &mut Bench<'_>,
+    files: &[ModuleTests<'_>],
+    instrumented: &BTreeMap<String, Instrumented>,
+    screened: &Screened,
+) -> Result<BTreeSet<u32>, EvolutionError> {
     let tests = files.iter().flat_map(|file| &file.tests);
     let mut open: BTreeSet<u32> = tests.map(|(test, _)| test.id).collect();
     // A mutant that does not end says nothing of the single test.
@@ -179,7 +193,7 @@ pub(super) async fn prove(
         let text = format!("{} tests to be proved", open.len());
         bench.tools.progress.tell("mutants", text, round as u64, 0);
         let before = tried.len();
-        for file in files.iter() {
+        for file in files {
             let made = instrumented.get(&file.module.path);
             write_mutant(bench, file, made, screened, (&open, &mut tried))?;
         }
@@ -193,15 +207,12 @@ pub(super) async fn prove(
                 .for_each(|file| file.take_proofs(&run, &mut open));
         }
     }
-    bench.restore()?;
-    dropped.extend(open.iter().map(|id| (*id, "kills no mutant")));
-    for file in files.iter_mut() {
-        file.tests.retain(|(test, _)| !open.contains(&test.id));
-    }
-    drop_empty(bench, files);
-    for file in files.iter() {
-        let text = file.text(bench, None);
-        bench.write(&file.path, &text)?;
+    Ok(open)
+}
+
+fn write_files(bench: &Bench<'_>, files: &[ModuleTests<'_>]) -> Result<(), EvolutionError> {
+    for file in files {
+        bench.write(&file.path, &file.text(bench, None))?;
     }
     Ok(())
 }

@@ -108,6 +108,7 @@ pub(super) fn share(part: usize, whole: usize) -> f64 {
 }
 
 /// Mutants that the project's own tests kill, of those functions that they reach.
+#[derive(Default)]
 pub(super) struct Before {
     /// Mutants that were tried.
     pub(super) tried: BTreeSet<u32>,
@@ -123,10 +124,6 @@ pub(super) async fn before(
     reached: &BTreeSet<u32>,
     suite_time: Duration,
 ) -> Result<Before, EvolutionError> {
-    let mut before = Before {
-        tried: BTreeSet::new(),
-        killed: BTreeSet::new(),
-    };
     let own = modules
         .iter()
         .filter_map(|module| instrumented.get(&module.path));
@@ -135,35 +132,35 @@ pub(super) async fn before(
         .filter(|mutant| reached.contains(&mutant.f));
     let mutants: Vec<u32> = mutants.map(|mutant| mutant.id).collect();
     if mutants.is_empty() || suite_time > BEFORE_BUDGET / 3 {
-        return Ok(before);
+        return Ok(Before::default());
     }
-    for module in modules {
-        if let Some(made) = instrumented
-            .get(&module.path)
-            .filter(|made| made.fault.is_empty())
-        {
-            bench.change(&module.path, &made.text)?;
-        }
-    }
+    bench.put_mutants(modules, instrumented)?;
+    let before = sample(bench, &mutants, suite_time * 5 + Duration::from_secs(10)).await?;
+    bench.restore()?;
+    Ok(before)
+}
+
+/// Runs the whole suite against a spread of mutants, each run within a limit.
+async fn sample(
+    bench: &Bench<'_>,
+    mutants: &[u32],
+    limit: Duration,
+) -> Result<Before, EvolutionError> {
+    let mut before = Before::default();
     let began = Instant::now();
     let step = mutants.len().div_ceil(MAX_SAMPLES);
     for (at, mutant) in mutants.iter().step_by(step).enumerate() {
         if began.elapsed() > BEFORE_BUDGET {
             break;
         }
-        bench
-            .tools
-            .progress
-            .tell("mutants", "the project's own tests", at as u64, 0);
+        let progress = bench.tools.progress;
+        progress.tell("mutants", "the project's own tests", at as u64, 0);
         let env = vec![("SHIM_MUTANT".to_owned(), mutant.to_string())];
-        let run = bench
-            .run(&[], env, suite_time * 5 + Duration::from_secs(10))
-            .await?;
+        let run = bench.run(&[], env, limit).await?;
         before.tried.insert(*mutant);
         if !run.is_passed() {
             before.killed.insert(*mutant);
         }
     }
-    bench.restore()?;
     Ok(before)
 }

@@ -5,7 +5,9 @@
 //! was the same in two processes with other time zones, locales and days.
 
 mod bench;
+mod context;
 mod flow;
+mod generation;
 mod keep;
 mod measure;
 mod observe;
@@ -18,44 +20,13 @@ mod subject;
 mod tests;
 mod tools;
 
-use std::time::Duration;
-
-use shim_proto::evolution::v1::{FunctionTests, TestGenerationReport};
-use tokio_util::sync::CancellationToken;
+use shim_proto::evolution::v1::TestGenerationReport;
 
 use crate::error::EvolutionError;
 use crate::project::Project;
-use crate::test_runs::TestRuns;
-use crate::tool_host::{ProgressSink, ToolHost};
 
-/// What a generation is asked for.
-#[derive(Debug, Clone)]
-pub(crate) struct Options {
-    /// Only these files and folders, relative to the folder that was asked for; empty for all.
-    pub(crate) include: Vec<String>,
-    /// The most functions.
-    pub(crate) max_functions: usize,
-    /// The seed of all random choices.
-    pub(crate) seed: u64,
-    /// How long one run of the whole suite may take.
-    pub(crate) run_limit: Duration,
-}
-
-/// What a generation works with.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Tools<'a> {
-    /// The compiler's host.
-    pub(crate) host: &'a ToolHost,
-    /// The user's runner.
-    pub(crate) runs: &'a TestRuns,
-    /// Where it says how far it is.
-    pub(crate) progress: &'a ProgressSink,
-    /// Ends it.
-    pub(crate) cancel: &'a CancellationToken,
-}
-
-/// Gets each function once it is done.
-type OnFunction<'a> = &'a (dyn Fn(FunctionTests) + Send + Sync);
+use context::OnFunction;
+pub(crate) use context::{Options, Tools};
 
 /// Makes tests for functions without any. Each function is told once it is done; the report has the proposal, unless no test was kept.
 ///

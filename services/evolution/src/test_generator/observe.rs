@@ -9,6 +9,7 @@ use super::bench::Bench;
 use super::tools::{FoundFunction, FoundModule};
 use crate::domain::testing::observation::Seen;
 use crate::error::EvolutionError;
+use crate::test_runs::TestRun;
 
 /// How long a process may observe, and how often one that died is begun anew without the call that it died in.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -85,26 +86,15 @@ async fn look(
     modules: &[FoundModule],
     which: usize,
 ) -> Result<Look, EvolutionError> {
-    let (zone, locale, days) = SURROUNDINGS[which];
-    let mut look = Look::default();
-    let mut skip: BTreeSet<String> = BTreeSet::new();
-    let name = |at: usize| format!("observe{which}-{at}");
+    let (zone, locale, _) = SURROUNDINGS[which];
+    let mut looking = Looking {
+        modules,
+        which,
+        look: Look::default(),
+        skip: BTreeSet::new(),
+    };
     for start in 0..MAX_STARTS {
-        let mut files = Vec::new();
-        for (at, module) in modules.iter().enumerate() {
-            let seen: Vec<String> = seen_keys(&look, module);
-            let plan = Plan {
-                mode: "observe",
-                days,
-                functions: module.functions.iter().map(target).collect(),
-                skip: skip.iter().cloned().chain(seen).collect(),
-            };
-            let is_done = start > 0 && is_finished(bench, &name(at));
-            if !is_done && !look.unloaded.contains_key(&module.path) {
-                bench.forget(&name(at));
-                files.push((at, bench.stage(&name(at), module, &plan)?));
-            }
-        }
+        let files = looking.stage(bench, start == 0)?;
         if files.is_empty() {
             break;
         }
@@ -112,20 +102,69 @@ async fn look(
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let paths: Vec<String> = files.iter().map(|(_, path)| path.clone()).collect();
         let run = bench.run(&paths, env.to_vec(), LIMIT).await?;
-        for (at, path) in &files {
-            bench.remove(path);
-            let lines: Vec<Line> = bench.journal(&name(*at));
-            if lines.is_empty() {
-                let module = modules[*at].path.clone();
-                look.unloaded.insert(module, run.summary());
-            }
-            take(lines, &mut look, &mut skip);
-        }
-        if files.iter().all(|(at, _)| is_finished(bench, &name(*at))) {
+        looking.take_journals(bench, &files, &run);
+        let mut names = files.iter().map(|(at, _)| looking.name(*at));
+        if names.all(|name| is_finished(bench, &name)) {
             break;
         }
     }
-    Ok(look)
+    Ok(looking.look)
+}
+
+/// A look between its processes.
+struct Looking<'a> {
+    modules: &'a [FoundModule],
+    /// The number of its surroundings.
+    which: usize,
+    look: Look,
+    /// Calls that a process died in.
+    skip: BTreeSet<String>,
+}
+
+impl Looking<'_> {
+    fn name(&self, at: usize) -> String {
+        format!("observe{}-{at}", self.which)
+    }
+
+    /// Writes the test files of the modules that have calls left; each with its module's number.
+    fn stage(
+        &self,
+        bench: &mut Bench<'_>,
+        is_first: bool,
+    ) -> Result<Vec<(usize, String)>, EvolutionError> {
+        let mut files = Vec::new();
+        for (at, module) in self.modules.iter().enumerate() {
+            let name = self.name(at);
+            let is_done = !is_first && is_finished(bench, &name);
+            if !is_done && !self.look.unloaded.contains_key(&module.path) {
+                bench.forget(&name);
+                files.push((at, bench.stage(&name, module, &self.plan(module))?));
+            }
+        }
+        Ok(files)
+    }
+
+    fn plan<'m>(&self, module: &'m FoundModule) -> Plan<'m> {
+        let seen = seen_keys(&self.look, module);
+        Plan {
+            mode: "observe",
+            days: SURROUNDINGS[self.which].2,
+            functions: module.functions.iter().map(target).collect(),
+            skip: self.skip.iter().cloned().chain(seen).collect(),
+        }
+    }
+
+    fn take_journals(&mut self, bench: &Bench<'_>, files: &[(usize, String)], run: &TestRun) {
+        for (at, path) in files {
+            bench.remove(path);
+            let lines: Vec<Line> = bench.journal(&self.name(*at));
+            if lines.is_empty() {
+                let module = self.modules[*at].path.clone();
+                self.look.unloaded.insert(module, run.summary());
+            }
+            take(lines, &mut self.look, &mut self.skip);
+        }
+    }
 }
 
 fn target(function: &FoundFunction) -> Target<'_> {

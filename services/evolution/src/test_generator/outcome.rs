@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use shim_proto::evolution::v1::{DroppedTests, TestFigures};
 
-use super::OnFunction;
-use super::flow::{Generation, Tried};
+use super::context::OnFunction;
+use super::generation::{Generation, Tried};
 use super::keep::{Dropped, ModuleTests};
 use super::measure::{self, Measured, share};
 use super::proposal::NewFile;

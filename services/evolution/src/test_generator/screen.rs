@@ -70,47 +70,71 @@ pub(super) async fn screen(
     instrumented: &BTreeMap<String, Instrumented>,
     tests: &[Candidate],
 ) -> Result<Screened, EvolutionError> {
-    let mut screened = Screened::default();
-    for module in modules {
-        if let Some(made) = instrumented
-            .get(&module.path)
-            .filter(|made| made.fault.is_empty())
-        {
-            bench.change(&module.path, &made.text)?;
-        }
-    }
+    bench.put_mutants(modules, instrumented)?;
+    let mut screening = Screening {
+        modules,
+        instrumented,
+        tests,
+        screened: Screened::default(),
+    };
     let mut open: Vec<usize> = (0..modules.len()).collect();
     for _ in 0..MAX_STARTS {
-        let mut files = Vec::new();
-        for at in &open {
-            let module = &modules[*at];
-            let Some(made) = instrumented.get(&module.path) else {
-                continue;
-            };
-            let plan = plan(module, made, tests, &screened.tried);
-            if plan.mutants.len() > plan.done.len() && !plan.tests.is_empty() {
-                bench.forget(&name(*at));
-                files.push((*at, bench.stage(&name(*at), module, &plan)?));
-            }
-        }
+        let files = screening.stage(bench, &open)?;
         if files.is_empty() {
             break;
         }
         let paths: Vec<String> = files.iter().map(|(_, path)| path.clone()).collect();
         bench.run(&paths, Vec::new(), LIMIT).await?;
-        open = Vec::new();
-        for (at, path) in &files {
+        open = screening.take_journals(bench, &files);
+    }
+    bench.restore()?;
+    Ok(screening.screened)
+}
+
+/// A screening between its processes.
+struct Screening<'a> {
+    modules: &'a [FoundModule],
+    instrumented: &'a BTreeMap<String, Instrumented>,
+    tests: &'a [Candidate],
+    screened: Screened,
+}
+
+impl Screening<'_> {
+    /// Writes the test files of those of the open modules that have mutants left; each with its module's number.
+    fn stage(
+        &self,
+        bench: &mut Bench<'_>,
+        open: &[usize],
+    ) -> Result<Vec<(usize, String)>, EvolutionError> {
+        let mut files = Vec::new();
+        for at in open {
+            let module = &self.modules[*at];
+            let Some(made) = self.instrumented.get(&module.path) else {
+                continue;
+            };
+            let plan = plan(module, made, self.tests, &self.screened.tried);
+            if plan.mutants.len() > plan.done.len() && !plan.tests.is_empty() {
+                bench.forget(&name(*at));
+                files.push((*at, bench.stage(&name(*at), module, &plan)?));
+            }
+        }
+        Ok(files)
+    }
+
+    /// Takes over what the processes of test files wrote; the modules that have to be begun anew.
+    fn take_journals(&mut self, bench: &Bench<'_>, files: &[(usize, String)]) -> Vec<usize> {
+        let mut open = Vec::new();
+        for (at, path) in files {
             bench.remove(path);
-            let before = screened.tried.len();
-            let is_finished = take(bench.journal(&name(*at)), &mut screened);
+            let before = self.screened.tried.len();
+            let is_finished = take(bench.journal(&name(*at)), &mut self.screened);
             // A module that does not even load is not tried for ever.
-            if !is_finished && screened.tried.len() > before {
+            if !is_finished && self.screened.tried.len() > before {
                 open.push(*at);
             }
         }
+        open
     }
-    bench.restore()?;
-    Ok(screened)
 }
 
 fn name(at: usize) -> String {

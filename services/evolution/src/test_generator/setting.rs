@@ -1,9 +1,10 @@
 //! What a generation begins with: the runner, the modules, the habits, the copy.
 
-use super::Tools;
+use super::context::Tools;
 use super::tools::FoundModule;
+use crate::domain::testing::detection::Detected;
 use crate::domain::testing::habits::{Habits, TestText};
-use crate::domain::testing::runner::{Detected, RunnerKind};
+use crate::domain::testing::runner::RunnerKind;
 use crate::domain::testing::script::Command;
 use crate::error::EvolutionError;
 use crate::project::{Project, SourceFiles};

@@ -4,11 +4,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use shim_exec::Artifacts;
+use shim_proto::evolution::v1::FunctionTests;
+use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::test_runs::TestRuns;
 use crate::tool_host::test_host::{TestHost, Trust};
+use crate::tool_host::{ProgressSink, ToolHost};
 
 fn packages() -> PathBuf {
     let named = std::env::var_os("SHIM_NODE").map(PathBuf::from);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Tools;
+use super::context::Tools;
 use crate::error::EvolutionError;
 use crate::project::Project;
 use crate::tool_host::HostCall;
@@ -86,8 +86,9 @@ pub(super) struct Statement {
     pub(super) start: usize,
 }
 
+/// Where a function stands in its module.
 #[derive(Serialize)]
-struct Place {
+struct FunctionRange {
     id: u32,
     start: usize,
     end: usize,
@@ -130,12 +131,12 @@ pub(super) async fn instrument(
     let modules: Vec<_> = modules
         .iter()
         .map(|module| {
-            let places = module.functions.iter().map(|it| Place {
+            let ranges = module.functions.iter().map(|it| FunctionRange {
                 id: it.id,
                 start: it.start,
                 end: it.end,
             });
-            json!({ "path": module.path, "functions": places.collect::<Vec<_>>() })
+            json!({ "path": module.path, "functions": ranges.collect::<Vec<_>>() })
         })
         .collect();
     let call = HostCall {

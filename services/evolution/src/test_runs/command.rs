@@ -7,7 +7,9 @@ use serde_json::Value;
 use shim_exec::{Launch, find_program, inherited_env};
 use shim_runtime::stack::make_private_dir;
 
-use super::{RunRequest, Suite, TestRunError};
+use super::RunRequest;
+use super::error::TestRunError;
+use super::facts::Suite;
 use crate::domain::testing::runner::RunnerKind;
 use crate::domain::testing::script::without_files;
 use crate::domain::testing::words::{Word, plain};
@@ -170,48 +172,48 @@ fn once(
     request: &RunRequest<'_>,
     files: &RunFiles,
 ) -> Vec<String> {
-    let report = files.text("report");
-    let texts = |list: &[&str]| {
-        list.iter()
-            .map(|text| (*text).to_owned())
-            .collect::<Vec<_>>()
-    };
+    let ends_at_report = request.ends_at_report;
     match kind {
-        RunnerKind::Vitest => {
-            let mut words = texts(&[
-                "run",
-                "--watch=false",
-                "--coverage.enabled=false",
-                "--reporter=json",
-            ]);
-            // The other reporters of Vitest 5 crash on Node 20; those of 4 show errors that the JSON leaves out.
-            if version.starts_with("4.") || version.starts_with("3.") || version.starts_with("2.") {
-                words.push("--reporter=default".to_owned());
-            }
-            words.push(format!("--outputFile={report}"));
-            words
-        }
+        RunnerKind::Vitest => vitest_once(version, files),
         RunnerKind::Jest => {
-            let mut words = texts(&["--ci", "--json", "--watchAll=false", "--coverage=false"]);
-            words.push(format!("--outputFile={report}"));
-            words.extend(request.ends_at_report.then(|| "--forceExit".to_owned()));
+            let mut words = owned(&["--ci", "--json", "--watchAll=false", "--coverage=false"]);
+            words.push(format!("--outputFile={}", files.text("report")));
+            words.extend(ends_at_report.then(|| "--forceExit".to_owned()));
             words
         }
         RunnerKind::Mocha => {
-            let mut words = texts(&["--no-watch", "--reporter", "json", "--reporter-option"]);
-            words.push(format!("output={report}"));
+            let mut words = owned(&["--no-watch", "--reporter", "json", "--reporter-option"]);
+            words.push(format!("output={}", files.text("report")));
             words.extend(["--require".to_owned(), files.text("guard.cjs")]);
-            words.extend(request.ends_at_report.then(|| "--exit".to_owned()));
+            words.extend(ends_at_report.then(|| "--exit".to_owned()));
             words
         }
-        RunnerKind::NodeTest => {
-            let mut words = texts(&["--test"]);
-            words.push(format!("--test-reporter={}", files.text("reporter.mjs")));
-            words.push(format!("--test-reporter-destination={report}"));
-            words
-        }
+        RunnerKind::NodeTest => vec![
+            "--test".to_owned(),
+            format!("--test-reporter={}", files.text("reporter.mjs")),
+            format!("--test-reporter-destination={}", files.text("report")),
+        ],
         RunnerKind::Script => Vec::new(),
     }
+}
+
+fn vitest_once(version: &str, files: &RunFiles) -> Vec<String> {
+    let mut words = owned(&[
+        "run",
+        "--watch=false",
+        "--coverage.enabled=false",
+        "--reporter=json",
+    ]);
+    // The other reporters of Vitest 5 crash on Node 20; those of 4 show errors that the JSON leaves out.
+    if version.starts_with("4.") || version.starts_with("3.") || version.starts_with("2.") {
+        words.push("--reporter=default".to_owned());
+    }
+    words.push(format!("--outputFile={}", files.text("report")));
+    words
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
 }
 
 /// Nothing of this process but what programs need, no token, and a home and a temporary folder of its own.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use ignore::WalkBuilder;
 use serde_json::Value;
 
-use crate::domain::testing::runner::{Detected, RunnerKind, SuiteFacts, detect};
+use crate::domain::testing::detection::{Detected, SuiteFacts, detect};
+use crate::domain::testing::runner::RunnerKind;
 
 /// The most test files that are looked into for what they import.
 const MAX_TEST_FILES_READ: usize = 200;

@@ -1,9 +1,9 @@
 //! One run: started, watched until its report is whole, ended, judged.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use shim_exec::{ExitCause, Output, Run, RunLimits};
+use shim_exec::{ExitCause, Launch, Output, Run, RunLimits, RunOutput};
 use tokio_util::sync::CancellationToken;
 
 use super::command::{self, RunFiles};
@@ -24,6 +24,15 @@ const OUTPUT_BYTES: usize = 256 * 1024;
 /// A larger report is none.
 const MAX_REPORT_BYTES: u64 = 64 * 1024 * 1024;
 
+/// A run whose report is looked at while its process lives.
+struct Watched<'a> {
+    kind: RunnerKind,
+    report: PathBuf,
+    /// Names what the process prints.
+    id: &'a str,
+    limit: Duration,
+}
+
 impl TestRuns {
     /// Runs tests and judges the run.
     ///
@@ -42,33 +51,14 @@ impl TestRuns {
         let made = RunFiles::make(self.folder().join(format!("run-{id}")), &tmp);
         let files = made.map_err(TestRunError::io("the folder of a run cannot be made"))?;
         let launch = command::launch(suite, &installed, &request, &files, &tmp)?;
-        let stop = cancel.child_token();
-        let output = |stream: &str| {
-            let path = self.artifacts().path(&id, 0, stream);
-            Output::new(self.artifacts().clone(), path, OUTPUT_BYTES)
-        };
-        let run = Run {
-            launch,
-            input: Vec::new(),
-            limits: RunLimits {
-                timeout: request.limit,
-                grace: KILL_GRACE,
-            },
-            stop: &stop,
-            stdout: output("stdout"),
-            stderr: output("stderr"),
-        };
         let began = Instant::now();
-        let ended = {
-            let running = run.execute(self.groups(), |_| {}, |_| false);
-            let report = files.report();
-            let watching = stop_after_report(kind, &report, &stop);
-            tokio::pin!(running);
-            tokio::select! {
-                ended = &mut running => ended,
-                () = watching => running.as_mut().await,
-            }
+        let watched = Watched {
+            kind,
+            report: files.report(),
+            id: &id,
+            limit: request.limit,
         };
+        let ended = self.execute(launch, &watched, cancel).await;
         if cancel.is_cancelled() {
             return Err(TestRunError::Cancelled);
         }
@@ -81,6 +71,38 @@ impl TestRuns {
             judged.runner = format!("{} {}", kind.name(), installed.version);
         }
         Ok(judged)
+    }
+
+    /// Runs a process to its end, or until its report is whole.
+    async fn execute(
+        &self,
+        launch: Launch,
+        watched: &Watched<'_>,
+        cancel: &CancellationToken,
+    ) -> std::io::Result<RunOutput> {
+        let stop = cancel.child_token();
+        let output = |stream: &str| {
+            let path = self.artifacts().path(watched.id, 0, stream);
+            Output::new(self.artifacts().clone(), path, OUTPUT_BYTES)
+        };
+        let run = Run {
+            launch,
+            input: Vec::new(),
+            limits: RunLimits {
+                timeout: watched.limit,
+                grace: KILL_GRACE,
+            },
+            stop: &stop,
+            stdout: output("stdout"),
+            stderr: output("stderr"),
+        };
+        let running = run.execute(self.groups(), |_| {}, |_| false);
+        let watching = stop_after_report(watched.kind, &watched.report, &stop);
+        tokio::pin!(running);
+        tokio::select! {
+            ended = &mut running => ended,
+            () = watching => running.as_mut().await,
+        }
     }
 }
 

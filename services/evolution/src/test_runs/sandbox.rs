@@ -11,7 +11,7 @@ use shim_runtime::stack::make_private_dir;
 
 use ignore::WalkBuilder;
 
-use super::TestRunError;
+use super::error::TestRunError;
 
 const MAX_FILES: u64 = 50_000;
 const MAX_BYTES: u64 = 1 << 30;

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use shim_runtime::stack::make_private_dir;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -268,16 +268,4 @@ fn open_private(path: &Path) -> std::io::Result<File> {
     let mut options = std::fs::OpenOptions::new();
     options.create(true).truncate(false).write(true).mode(0o600);
     options.open(path)
-}
-
-/// The packages of the lock file that are placed on every platform, by their names in `node_modules`.
-pub(super) fn expected_packages() -> Vec<String> {
-    let lock: Value = serde_json::from_str(scripts::LOCK).unwrap_or_default();
-    let packages = lock["packages"].as_object().cloned().unwrap_or_default();
-    let placed = packages.into_iter().filter_map(|(path, package)| {
-        let name = path.strip_prefix("node_modules/")?.to_owned();
-        let is_everywhere = package["optional"] != json!(true) && package["dev"] != json!(true);
-        (is_everywhere && !name.contains("node_modules/")).then_some(name)
-    });
-    placed.collect()
 }

@@ -100,9 +100,9 @@ impl Incoming {
     }
 }
 
-/// An answer: a result or an error.
+/// The answer to a request: a result or an error.
 #[derive(Deserialize)]
-pub(super) struct Answer<T> {
+pub(super) struct Response<T> {
     #[serde(default = "nothing")]
     pub(super) result: Option<T>,
     pub(super) error: Option<Failure>,

@@ -5,10 +5,13 @@
 //! and starts nothing; a host that runs a project's code serves no other project. (D) A host that died is started anew, and the
 //! call is made once more: methods change nothing, so they can be repeated.
 
+mod answers;
+mod chances;
 mod error;
 mod install;
 #[cfg(test)]
 mod install_tests;
+mod listener;
 mod messages;
 mod node;
 mod npm;
@@ -30,7 +33,6 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use shim_exec::Groups;
 use shim_runtime::background::BackgroundTasks;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use error::HostError;
@@ -40,8 +42,10 @@ pub(crate) use progress::ProgressSink;
 
 use crate::error::EvolutionError;
 use crate::project::Project;
+use answers::read_answer;
+use chances::Chances;
 use install::{Installed, Installer, tools_dir};
-use messages::{Answer, Failure, Notification, PartParams, ProgressParams, code};
+use listener::CallListener;
 use node::Node;
 use pool::{Lease, Pool};
 use process::{Confinement, Exchange, HostLimits, HostProcess, Listener, Request};
@@ -126,8 +130,9 @@ impl ToolHost {
         let installer = Installer::new(config.tools.clone(), programs.clone());
         let cleaner = installer.clone();
         background.spawn_contained("tool_host_cleanup", async move {
+            let cleaning = tokio::task::spawn_blocking(move || cleaner.clean());
             // Its own trouble is the next installation's.
-            let _ = tokio::task::spawn_blocking(move || cleaner.clean()).await;
+            let _ = cleaning.await;
         });
         Ok(Self {
             shared: Arc::new(Shared {
@@ -173,11 +178,7 @@ impl ToolHost {
         T: DeserializeOwned,
     {
         let confinement = confinement(project.root(), project.is_trusted(), &call)?;
-        let mut listener = CallListener {
-            progress,
-            on_part,
-            piece: std::marker::PhantomData,
-        };
+        let mut listener = CallListener::new(progress, on_part);
         let mut chances = Chances::default();
         loop {
             let ready = self.ready(progress, cancel).await?;
@@ -192,21 +193,10 @@ impl ToolHost {
                 )
                 .await;
             match ended {
-                Err(HostError::Died { how, .. }) if !chances.is_repeated => {
-                    tracing::warn!(
-                        how,
-                        method = call.method,
-                        "the tool host died; the call is made once more"
-                    );
-                    chances.is_repeated = true;
-                }
+                Err(why) if chances.repeat_after(&why) => {}
                 Err(why) => return Err(why.into()),
                 Ok(line) => match read_answer(call.method, &line) {
-                    Err(AnswerFailure::PackageMissing(why)) if !chances.is_renewed => {
-                        tracing::warn!(%why, "the installed tools are not whole; they are installed anew");
-                        chances.is_renewed = true;
-                        self.renew().await?;
-                    }
+                    Err(failure) if chances.renew_after(&failure) => self.renew().await?,
                     answer => return Ok(answer.map_err(|failure| failure.of(call.method))?),
                 },
             }
@@ -297,13 +287,11 @@ impl ToolHost {
             lease = self.shared.pool.lease() => lease?,
             () = cancel.cancelled() => return Err(HostError::Cancelled),
         };
-        let deadline = chances
-            .deadline
-            .get_or_insert_with(|| Instant::now() + call.limit);
+        let deadline = chances.deadline(call.limit);
         let request = Request {
             method: call.method,
             params: &call.params,
-            deadline: *deadline,
+            deadline,
             cancel,
         };
         let mut host = self.host(&lease, ready, confinement).await?;
@@ -371,17 +359,6 @@ impl ToolHost {
     }
 }
 
-/// What a call may do once more.
-#[derive(Debug, Default)]
-struct Chances {
-    /// The host died during the call already, or before it arrived.
-    is_repeated: bool,
-    /// The tools were installed anew for it already.
-    is_renewed: bool,
-    /// When its time is up: counted from the first host that it was passed to.
-    deadline: Option<Instant>,
-}
-
 /// Whose code a call runs, if it may.
 fn confinement(
     root: &Path,
@@ -397,69 +374,4 @@ fn confinement(
         });
     }
     Ok(Confinement::ProjectCode(root.to_path_buf()))
-}
-
-/// Why an answer has no result.
-enum AnswerFailure {
-    PackageMissing(String),
-    TooLarge(String),
-    Tool(String),
-    Unreadable(String),
-}
-
-impl AnswerFailure {
-    fn of(self, method: &str) -> HostError {
-        let method = method.to_owned();
-        match self {
-            Self::PackageMissing(message) | Self::Tool(message) => {
-                HostError::ToolFailed { method, message }
-            }
-            Self::TooLarge(why) => HostError::AnswerTooLarge { method, why },
-            Self::Unreadable(why) => HostError::BadAnswer { method, why },
-        }
-    }
-}
-
-fn read_answer<T: DeserializeOwned>(method: &str, line: &[u8]) -> Result<T, AnswerFailure> {
-    let unreadable = |why: serde_json::Error| AnswerFailure::Unreadable(why.to_string());
-    let answer: Answer<T> = serde_json::from_slice(line).map_err(unreadable)?;
-    match answer.error {
-        None => match answer.result {
-            Some(result) => Ok(result),
-            // `null` is a result as well, for whoever asks for none.
-            None => serde_json::from_value(serde_json::Value::Null).map_err(unreadable),
-        },
-        Some(Failure { code, message }) => {
-            tracing::debug!(method, code, message, "a tool failed");
-            Err(match code {
-                code::PACKAGE_MISSING => AnswerFailure::PackageMissing(message),
-                code::TOO_LARGE => AnswerFailure::TooLarge(message),
-                _ => AnswerFailure::Tool(message),
-            })
-        }
-    }
-}
-
-/// Hands on what comes before the answer.
-struct CallListener<'a, P, F> {
-    progress: &'a ProgressSink,
-    on_part: F,
-    piece: std::marker::PhantomData<fn(P)>,
-}
-
-impl<P: DeserializeOwned, F: FnMut(P)> Listener for CallListener<'_, P, F> {
-    fn progress(&mut self, message: &[u8]) {
-        let read: Result<Notification<ProgressParams>, _> = serde_json::from_slice(message);
-        if let Ok(Notification { params }) = read {
-            self.progress
-                .tell(&params.stage, params.text, params.done, params.total);
-        }
-    }
-
-    fn part(&mut self, message: &[u8]) -> Result<(), String> {
-        let read: Result<Notification<PartParams<P>>, _> = serde_json::from_slice(message);
-        let Notification { params } = read.map_err(|why| why.to_string())?;
-        (self.on_part)(params.value);
-        Ok(())
-    }
 }

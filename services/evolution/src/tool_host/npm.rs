@@ -9,10 +9,10 @@ use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
 use super::error::HostError;
-use super::install::expected_packages;
 use super::node::Node;
 use super::programs::{Finished, Programs};
 use super::progress::ProgressSink;
+use super::scripts::expected_packages;
 
 /// On a slow network some 100 MB take minutes.
 const INSTALL_WITHIN: Duration = Duration::from_secs(900);

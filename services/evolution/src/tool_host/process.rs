@@ -98,6 +98,61 @@ pub(super) enum Exchange {
     Refused { why: String },
 }
 
+/// A call that a host works on.
+struct OpenCall {
+    id: u64,
+    /// What the host has not read yet.
+    outgoing: VecDeque<u8>,
+    deadline: Instant,
+    is_cancelling: bool,
+}
+
+impl OpenCall {
+    fn new(id: u64, request: &Request<'_>) -> Self {
+        let line = json!({ "jsonrpc": "2.0", "id": id, "method": request.method, "params": request.params });
+        Self {
+            id,
+            outgoing: format!("{line}\n").into_bytes().into(),
+            deadline: request.deadline,
+            is_cancelling: false,
+        }
+    }
+
+    fn has_bytes(&self) -> bool {
+        !self.outgoing.is_empty()
+    }
+
+    /// Some of what the host has not read yet.
+    fn next_bytes(&self) -> &[u8] {
+        self.outgoing.as_slices().0
+    }
+
+    fn written(&mut self, written: std::io::Result<usize>) {
+        match written {
+            Ok(count) => drop(self.outgoing.drain(..count)),
+            // The end of its output says how the host ended.
+            Err(_) => self.outgoing.clear(),
+        }
+    }
+
+    /// Asks the host to end the call, for which it has a short while.
+    fn cancel(&mut self) {
+        self.is_cancelling = true;
+        self.deadline = Instant::now() + CANCEL_WITHIN;
+        let line = json!({ "jsonrpc": "2.0", "method": "cancel", "params": { "id": self.id } });
+        self.outgoing.extend(format!("{line}\n").into_bytes());
+    }
+
+    /// How the call ends at its deadline.
+    fn out_of_time(&self) -> Exchange {
+        if self.is_cancelling {
+            Exchange::Cancelled { is_reusable: false }
+        } else {
+            Exchange::TimedOut
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct Rss {
     #[serde(default)]
@@ -139,56 +194,26 @@ impl HostProcess {
         listener: &mut (dyn Listener + Send),
     ) -> Exchange {
         self.next_id += 1;
-        let id = self.next_id;
-        let line = json!({ "jsonrpc": "2.0", "id": id, "method": request.method, "params": request.params });
-        let mut outgoing = VecDeque::from(format!("{line}\n").into_bytes());
-        let mut deadline = request.deadline;
-        let mut is_cancelling = false;
+        let mut call = OpenCall::new(self.next_id, &request);
         let mut memory_looks = interval(MEMORY_LOOKED_AT);
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             tokio::select! {
-                written = self.requests.write(outgoing.as_slices().0), if !outgoing.is_empty() => match written {
-                    Ok(count) => drop(outgoing.drain(..count)),
-                    // The end of its output says how the host ended.
-                    Err(_) => outgoing.clear(),
-                },
+                written = self.requests.write(call.next_bytes()), if call.has_bytes() => call.written(written),
                 printed = self.prints.read(&mut chunk) => match printed {
                     Ok(count @ 1..) => self.remember(&chunk[..count]),
                     _ => return self.died().await,
                 },
-                message = self.answers.next() => match message {
-                    Ok(Some(line)) => match Incoming::of(&line) {
-                        Incoming::Answer(answered) if answered == id => {
-                            return self.answered(line, is_cancelling);
-                        }
-                        Incoming::Progress if !is_cancelling => listener.progress(&line),
-                        Incoming::Part if !is_cancelling => {
-                            if let Err(why) = listener.part(&line) {
-                                return Exchange::Refused { why };
-                            }
-                        }
-                        _ => {}
-                    },
-                    Ok(None) | Err(ReadError::Io(_)) => return self.died().await,
-                    Err(ReadError::TooLong) => {
-                        return Exchange::Died { how: "it sent a message without end".to_owned() };
+                message = self.answers.next() => {
+                    if let Some(end) = self.received(message, &call, listener).await {
+                        return end;
                     }
-                },
-                () = sleep_until(deadline) => {
+                }
+                () = sleep_until(call.deadline) => {
                     self.kill().await;
-                    return if is_cancelling {
-                        Exchange::Cancelled { is_reusable: false }
-                    } else {
-                        Exchange::TimedOut
-                    };
+                    return call.out_of_time();
                 }
-                () = request.cancel.cancelled(), if !is_cancelling => {
-                    is_cancelling = true;
-                    deadline = Instant::now() + CANCEL_WITHIN;
-                    let line = json!({ "jsonrpc": "2.0", "method": "cancel", "params": { "id": id } });
-                    outgoing.extend(format!("{line}\n").into_bytes());
-                }
+                () = request.cancel.cancelled(), if !call.is_cancelling => call.cancel(),
                 _ = memory_looks.tick() => {
                     if resident_bytes(self.child.pid()) > self.limits.memory.saturating_mul(2) {
                         self.kill().await;
@@ -196,6 +221,37 @@ impl HostProcess {
                     }
                 }
             }
+        }
+    }
+
+    /// The end of the call, if what came from the host is that.
+    async fn received(
+        &mut self,
+        message: Result<Option<Vec<u8>>, ReadError>,
+        call: &OpenCall,
+        listener: &mut (dyn Listener + Send),
+    ) -> Option<Exchange> {
+        let line = match message {
+            Ok(Some(line)) => line,
+            Ok(None) | Err(ReadError::Io(_)) => return Some(self.died().await),
+            Err(ReadError::TooLong) => {
+                let how = "it sent a message without end".to_owned();
+                return Some(Exchange::Died { how });
+            }
+        };
+        match Incoming::of(&line) {
+            Incoming::Answer(answered) if answered == call.id => {
+                Some(self.answered(line, call.is_cancelling))
+            }
+            Incoming::Progress if !call.is_cancelling => {
+                listener.progress(&line);
+                None
+            }
+            Incoming::Part if !call.is_cancelling => {
+                let refused = listener.part(&line).err();
+                refused.map(|why| Exchange::Refused { why })
+            }
+            _ => None,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
 use shim_runtime::stack::make_private_dir;
 
 include!(concat!(env!("OUT_DIR"), "/scripts.rs"));
@@ -20,6 +21,18 @@ pub(super) fn packages_name() -> String {
     let mut hash = blake3::Hasher::new();
     hash.update(PACKAGE.as_bytes()).update(LOCK.as_bytes());
     short(&hash)
+}
+
+/// The packages of the lock file that are placed on every platform, by their names in `node_modules`.
+pub(super) fn expected_packages() -> Vec<String> {
+    let lock: Value = serde_json::from_str(LOCK).unwrap_or_default();
+    let packages = lock["packages"].as_object().cloned().unwrap_or_default();
+    let placed = packages.into_iter().filter_map(|(path, package)| {
+        let name = path.strip_prefix("node_modules/")?.to_owned();
+        let is_everywhere = package["optional"] != json!(true) && package["dev"] != json!(true);
+        (is_everywhere && !name.contains("node_modules/")).then_some(name)
+    });
+    placed.collect()
 }
 
 /// The name of the folder of these very scripts.

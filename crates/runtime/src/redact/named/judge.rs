@@ -34,18 +34,23 @@ pub(in crate::redact) fn is_secret(
     match strength {
         Strength::Faint => is_long_chance(value, chance),
         Strength::Likely => is_chance(value, chance, style),
-        Strength::Strong | Strength::Password => match style {
-            Style::Quoted | Style::Tagged => is_set_text(value, chance, strength),
-            Style::Line | Style::Tight => is_set_word(value, chance, strength, style, next),
-            Style::Word => is_argument(value, chance, strength, next),
-            Style::Argument => is_set_text(value, chance, strength) && is_no_word(value, chance, 6),
-            Style::Spaced => is_spaced(value, chance, strength, next),
-            Style::Prose => {
-                is_set_text(value, chance, strength)
-                    && is_no_word(value, chance, 6)
-                    && chance.letters() > 0
-            }
-        },
+        Strength::Strong | Strength::Password => is_set(value, chance, strength, style, next),
+    }
+}
+
+/// Whether the value under a sure name is set, given how it is written.
+fn is_set(value: &str, chance: Chance, strength: Strength, style: Style, next: u8) -> bool {
+    match style {
+        Style::Quoted | Style::Tagged => is_set_text(value, chance, strength),
+        Style::Line | Style::Tight => is_set_word(value, chance, strength, style, next),
+        Style::Word => is_argument(value, chance, strength, next),
+        Style::Argument => is_set_text(value, chance, strength) && is_no_word(value, chance, 6),
+        Style::Spaced => is_spaced(value, chance, strength, next),
+        Style::Prose => {
+            is_set_text(value, chance, strength)
+                && is_no_word(value, chance, 6)
+                && chance.letters() > 0
+        }
     }
 }
 

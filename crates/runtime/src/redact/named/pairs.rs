@@ -125,40 +125,58 @@ pub(super) fn member(
     let mut at = at + usize::from(is_object);
     let mut depth = 0;
     for _ in 0..MAX_ITEMS {
-        (at, _) = skip_gap(text, at);
-        let Some((name, value)) = key(text, at) else {
+        let Some((name, value)) = next_key(text, at) else {
             break;
         };
-        let value = skip_blanks(text, value);
         if is_object && byte(text, value) == b'{' {
             depth += 1;
             at = value + 1;
             continue;
         }
-        let name = std::str::from_utf8(&text[name]).unwrap_or_default();
         let in_quotes = quote(text, value);
-        if is_value_name(name) {
-            values.push((value, outer));
-        } else if in_quotes.is_some() && is_object {
-            values.extend(member_strength(name, outer).map(|strength| (value, strength)));
-        }
-        at = match in_quotes {
+        let strength = value_strength(name, outer, is_object && in_quotes.is_some());
+        values.extend(strength.map(|strength| (value, strength)));
+        let behind_value = match in_quotes {
             Some(quote) => quoted(text, quote).end + quote.depth + 1,
             None if is_object => value + bare_len(&text[value.min(text.len())..]),
             // One line of YAML is enough.
             None => break,
         };
-        (at, _) = skip_gap(text, at);
-        while depth > 0 && byte(text, at) == b'}' {
-            depth -= 1;
-            (at, _) = skip_gap(text, at + 1);
-        }
-        if byte(text, at) != b',' {
+        let Some(next) = next_member(text, behind_value, &mut depth) else {
             break;
-        }
-        at += 1;
+        };
+        at = next;
     }
     Some(values)
+}
+
+/// The name of the member behind a gap, and where its value begins.
+fn next_key(text: &[u8], at: usize) -> Option<(&str, usize)> {
+    let (at, _) = skip_gap(text, at);
+    let (name, value) = key(text, at)?;
+    let name = std::str::from_utf8(&text[name]).unwrap_or_default();
+    Some((name, skip_blanks(text, value)))
+}
+
+/// How sure the value of a member is; `None` if the member holds no value that is sought.
+fn value_strength(name: &str, outer: Strength, is_text_of_object: bool) -> Option<Strength> {
+    if is_value_name(name) {
+        return Some(outer);
+    }
+    if is_text_of_object {
+        return member_strength(name, outer);
+    }
+    None
+}
+
+/// Where the next member begins behind a value and the ends of the `depth` inner objects it stands in.
+fn next_member(text: &[u8], behind_value: usize, depth: &mut usize) -> Option<usize> {
+    let (mut at, _) = skip_gap(text, behind_value);
+    while *depth > 0 && byte(text, at) == b'}' {
+        *depth -= 1;
+        (at, _) = skip_gap(text, at + 1);
+    }
+    (byte(text, at) == b',').then_some(at + 1)
 }
 
 /// The length of a value without quotes in an object.

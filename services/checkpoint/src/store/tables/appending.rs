@@ -5,9 +5,11 @@ use shim_proto::checkpoint::v1::{Checkpoint, CheckpointTrigger, Session};
 use shim_runtime::ids::CheckpointId;
 
 use super::super::codec::PackedState;
-use super::checkpoints::{insert, to_column};
-use super::sessions::{self, StoredSession};
-use super::task_texts::{self, TaskText};
+use super::checkpoints::insert;
+use super::column::to_column;
+use super::stored_session::StoredSession;
+use super::text_memory::TaskText;
+use super::{sessions, task_texts};
 use crate::domain::hash_chain::{self, Hash};
 use crate::domain::session_tasks::{self, TaskChange, TaskMatch};
 use crate::error::Error;
@@ -50,20 +52,7 @@ pub(crate) fn append(
     task: &TaskOfSave,
     now: UnixMicros,
 ) -> Result<Appended, Error> {
-    let number = stored.session.head_number + 1;
-    let previous = previous_hash(db, stored.row_id, number)?;
-    let mut checkpoint = Checkpoint {
-        number,
-        created_at: Some(now.into()),
-        trigger: trigger.into(),
-        previous_hash: previous.as_ref().map(hash_chain::hex).unwrap_or_default(),
-        ..new_header(&stored.session, state)
-    };
-    let header = hash_chain::header_bytes(&checkpoint);
-    let hash = hash_chain::checkpoint_hash(&header, &state.hash);
-    let (bytes, hashes) = (Some(state.bytes.as_slice()), (&state.hash, &hash));
-    insert(db, stored.row_id, &checkpoint, &header, bytes, hashes)?;
-    checkpoint.hash = hash_chain::hex(&hash);
+    let checkpoint = insert_next(db, stored, trigger, state, now)?;
     if task.found.is_by_likeness() {
         // It is remembered as it was.
         task_texts::fill(db, stored)?;
@@ -86,6 +75,31 @@ pub(crate) fn append(
         change,
         left,
     })
+}
+
+/// Writes the row behind the session's newest checkpoint.
+fn insert_next(
+    db: &Connection,
+    stored: &StoredSession,
+    trigger: CheckpointTrigger,
+    state: &PackedState,
+    now: UnixMicros,
+) -> Result<Checkpoint, Error> {
+    let number = stored.session.head_number + 1;
+    let previous = previous_hash(db, stored.row_id, number)?;
+    let mut checkpoint = Checkpoint {
+        number,
+        created_at: Some(now.into()),
+        trigger: trigger.into(),
+        previous_hash: previous.as_ref().map(hash_chain::hex).unwrap_or_default(),
+        ..new_header(&stored.session, state)
+    };
+    let header = hash_chain::header_bytes(&checkpoint);
+    let hash = hash_chain::checkpoint_hash(&header, &state.hash);
+    let (bytes, hashes) = (Some(state.bytes.as_slice()), (&state.hash, &hash));
+    insert(db, stored.row_id, &checkpoint, &header, bytes, hashes)?;
+    checkpoint.hash = hash_chain::hex(&hash);
+    Ok(checkpoint)
 }
 
 /// What the head that is about to move says of the task that is left.

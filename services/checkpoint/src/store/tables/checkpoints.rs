@@ -8,9 +8,9 @@ use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState};
 use shim_runtime::ids::CheckpointId;
 
 use super::super::codec::{PackedState, decode_state};
-use super::column;
-use super::gaps;
-use super::sessions::StoredSession;
+use super::absent_numbers;
+use super::column::{self, to_column};
+use super::stored_session::StoredSession;
 use crate::domain::hash_chain::{self, Hash};
 use crate::error::Error;
 use crate::metrics;
@@ -161,11 +161,6 @@ pub(crate) fn insert(
     Ok(())
 }
 
-/// Numbers stay far below 2^63: one a microsecond would take 292,000 years.
-pub(crate) fn to_column(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
 /// The row with this id. Flipped bits in the index of ids lead to another row, which is whole but not the one asked for.
 pub(crate) fn by_id(db: &Connection, id: CheckpointId) -> Result<CheckpointRow, Error> {
     let row = db
@@ -242,7 +237,7 @@ pub(crate) fn newest_intact(
         let row = CheckpointRow::from_row(row)?;
         match row.decode() {
             Ok((checkpoint, state)) if checkpoint.session_id == stored.session.id => {
-                damaged.extend(gaps::above(db, stored, checkpoint.number)?);
+                damaged.extend(absent_numbers::above(db, stored, checkpoint.number)?);
                 damaged.sort_unstable_by(|a, b| b.cmp(a));
                 return Ok((checkpoint, state, damaged));
             }
@@ -297,7 +292,7 @@ pub(crate) fn list(
     let is_last = present.len() < limit as usize;
     let lowest = present.first().filter(|_| !is_last).map_or(1, |it| *it);
     let newest = stored.session.head_number.min(before.saturating_sub(1));
-    page.missing = gaps::within(&present, lowest, newest);
+    page.missing = absent_numbers::within(&present, lowest, newest);
     Ok(page)
 }
 

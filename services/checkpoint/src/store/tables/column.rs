@@ -20,3 +20,8 @@ pub(crate) fn integer(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<i
         ValueRef::Blob(_) | ValueRef::Text(_) | ValueRef::Null | ValueRef::Real(_) => None,
     })
 }
+
+/// Numbers stay far below 2^63: one a microsecond would take 292,000 years.
+pub(crate) fn to_column(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,17 +1,14 @@
 //! Numbers of checkpoints that should be there and are not: what a damaged database or an older backup left out.
 
-use std::collections::BTreeSet;
-
 use rusqlite::Connection;
 
-use super::checkpoints::to_column;
-use super::sessions::{self, StoredSession};
+use super::column::to_column;
+use super::sessions;
+use super::stored_session::StoredSession;
 use crate::error::Error;
 
 /// So many are named; the rest is counted.
 const MAX_NAMED: usize = 20;
-/// So many of one session are told at a time.
-const MAX_TOLD: usize = 1_000;
 /// Sessions looked at in one query.
 const BATCH: u32 = 500;
 
@@ -65,33 +62,6 @@ fn lowest(db: &Connection, session: i64, last: u64) -> Result<Vec<u64>, Error> {
         next = present + 1;
     }
     Ok(missing)
-}
-
-/// The numbers between a checkpoint and the session's newest that have no row, the newest first; a damaged database leaves
-/// few.
-pub(crate) fn above(
-    db: &Connection,
-    stored: &StoredSession,
-    number: u64,
-) -> Result<Vec<u64>, Error> {
-    let head = stored.session.head_number;
-    let mut statement = db.prepare_cached(
-        "SELECT number FROM checkpoints WHERE session = ?1 AND number > ?2 ORDER BY number",
-    )?;
-    let rows = statement.query_map((stored.row_id, to_column(number)), |row| {
-        row.get::<_, i64>(0)
-    })?;
-    let present: BTreeSet<u64> = rows
-        .map(|row| row.map(i64::unsigned_abs))
-        .collect::<Result<_, _>>()?;
-    Ok(within(&present, number.saturating_add(1), head))
-}
-
-/// The numbers from `lowest` to `newest` that are not present, the newest first.
-pub(crate) fn within(present: &BTreeSet<u64>, lowest: u64, newest: u64) -> Vec<u64> {
-    let numbers = (lowest..=newest).rev();
-    let missing = numbers.filter(|number| !present.contains(number));
-    missing.take(MAX_TOLD).collect()
 }
 
 /// What is missing of each session of the database.

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::rank_facts::RankMemory;
-use super::task_texts::TextMemory;
+use super::rank_memory::RankMemory;
+use super::text_memory::TextMemory;
 
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Memory>>> = const { RefCell::new(None) };
@@ -36,4 +36,12 @@ pub(crate) fn remembering<R>(memory: &Arc<Memory>, work: impl FnOnce() -> R) -> 
 /// The memory of the database that is worked on, if it has one.
 pub(super) fn current() -> Option<Arc<Memory>> {
     CURRENT.with_borrow(Clone::clone)
+}
+
+/// Forgets what ranks a session that is being changed, once it is.
+pub(super) fn forget_rank_after_commit(row_id: i64) {
+    let known = current().filter(|memory| memory.ranks.has(row_id));
+    if let Some(memory) = known {
+        shim_sqlite::after_commit(move || memory.ranks.forget(row_id));
+    }
 }

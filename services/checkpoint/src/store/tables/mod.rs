@@ -1,5 +1,6 @@
 //! The rows of each table, and functions over one connection. The caller owns the transaction.
 
+pub(super) mod absent_numbers;
 pub(super) mod appending;
 pub(super) mod checkpoints;
 pub(super) mod column;
@@ -8,11 +9,14 @@ pub(super) mod memory;
 pub(super) mod projects;
 pub(super) mod pruning;
 pub(super) mod rank_facts;
+pub(super) mod rank_memory;
 pub(super) mod restores;
 pub(super) mod seals;
 pub(super) mod search;
 pub(crate) mod sessions;
 pub(super) mod signals;
+pub(crate) mod stored_session;
 pub(super) mod tally;
 pub(super) mod task_checkpoints;
 pub(super) mod task_texts;
+pub(super) mod text_memory;

@@ -3,9 +3,10 @@
 
 use rusqlite::{Connection, params};
 
-use super::checkpoints::to_column;
+use super::column::to_column;
 use super::search;
-use super::sessions::{self, StoredSession};
+use super::sessions;
+use super::stored_session::StoredSession;
 use super::tally;
 use crate::error::Error;
 use crate::metrics;

@@ -1,66 +1,15 @@
 //! The recovery list, by what ranks its sessions: that of a session which did not change since is remembered, so that a
 //! long list costs no look into its records.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rusqlite::{Connection, ToSql, params_from_iter};
 
 use super::projects::ProjectNames;
+use super::rank_memory::Listed;
 use super::{memory, sessions};
 use crate::domain::recovery::RankFacts;
 use crate::error::Error;
-
-/// Sessions that are remembered; then it begins anew.
-const MAX_REMEMBERED: usize = 1_024;
-
-/// A session of the recovery list.
-#[derive(Debug)]
-pub(crate) struct Listed {
-    pub(crate) row_id: i64,
-    pub(crate) project: String,
-    pub(crate) facts: RankFacts,
-    /// When it changed last, in microseconds.
-    updated_at: i64,
-}
-
-/// By the row of the session.
-#[derive(Debug, Default)]
-pub(crate) struct RankMemory(Mutex<HashMap<i64, Arc<Listed>>>);
-
-impl RankMemory {
-    fn get(&self, row_id: i64, updated_at: i64) -> Option<Arc<Listed>> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = known.get(&row_id)?;
-        (found.updated_at == updated_at).then(|| Arc::clone(found))
-    }
-
-    fn put(&self, listed: Arc<Listed>) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MAX_REMEMBERED {
-            known.clear();
-        }
-        known.insert(listed.row_id, listed);
-    }
-
-    fn has(&self, row_id: i64) -> bool {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.contains_key(&row_id)
-    }
-
-    fn forget(&self, row_id: i64) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.remove(&row_id);
-    }
-}
-
-/// Forgets a session that is being changed, once it is.
-pub(super) fn forget_after_commit(row_id: i64) {
-    let known = memory::current().filter(|memory| memory.ranks.has(row_id));
-    if let Some(memory) = known {
-        shim_sqlite::after_commit(move || memory.ranks.forget(row_id));
-    }
-}
 
 /// Up to `limit` sessions of the recovery list of one project, the most recent first.
 pub(crate) fn of_project(

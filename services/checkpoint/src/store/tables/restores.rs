@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use shim_runtime::ids::Epoch;
 use uuid::Uuid;
 
-use super::checkpoints::to_column;
+use super::column::to_column;
 use crate::error::Error;
 use shim_sqlite::UnixMicros;
 

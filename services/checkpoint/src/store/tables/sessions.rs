@@ -7,7 +7,8 @@ use shim_runtime::ids::{Epoch, SessionId};
 
 use super::projects::ProjectNames;
 use super::seals::{self, Before};
-use super::{column, rank_facts, task_texts};
+use super::stored_session::{Indexed, StoredSession};
+use super::{column, memory, task_texts};
 use crate::domain::hash_chain;
 use crate::domain::recovery::is_recoverable;
 use crate::error::Error;
@@ -26,31 +27,6 @@ impl Owner {
         Self {
             session,
             epoch: Epoch(epoch),
-        }
-    }
-}
-
-/// A session with its row.
-#[derive(Debug, Clone)]
-pub(crate) struct StoredSession {
-    pub(crate) row_id: i64,
-    pub(crate) session: Session,
-    /// What its columns that indexes are made of hold.
-    indexed: Indexed,
-}
-
-/// The columns of indexes that a change may move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Indexed {
-    status: i32,
-    is_recoverable: bool,
-}
-
-impl Indexed {
-    fn of(session: &Session) -> Self {
-        Self {
-            status: session.status,
-            is_recoverable: is_recoverable(session),
         }
     }
 }
@@ -221,7 +197,7 @@ pub(crate) fn update(
         ])?;
         stored.indexed = indexed;
     }
-    rank_facts::forget_after_commit(row_id);
+    memory::forget_rank_after_commit(row_id);
     seals::renew(db, row_id, &before)
 }
 

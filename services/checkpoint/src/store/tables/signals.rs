@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use shim_proto::checkpoint::v1::{SignalRecord, Signals};
 
 use super::column;
-use super::sessions::StoredSession;
+use super::stored_session::StoredSession;
 use super::tally;
 use crate::domain::hash_chain;
 use crate::domain::risk::RiskHistory;

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use shim_proto::checkpoint::v1::SessionTally;
 
 use super::column;
-use super::sessions::StoredSession;
+use super::stored_session::StoredSession;
 use crate::domain::hash_chain::{self, Hash};
 use crate::error::Error;
 

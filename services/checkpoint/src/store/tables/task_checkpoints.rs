@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use shim_render::session_tasks;
 
 use super::checkpoints::{self, IntactCheckpoint};
-use super::sessions::StoredSession;
+use super::stored_session::StoredSession;
 use crate::error::Error;
 
 /// The newest checkpoint of the task that was saved or restored last, or the session's newest that can be read whole.

@@ -1,11 +1,9 @@
-//! The strict check of a schedule, field by field, before the cron library sees it.
+//! The strict reading of one field of a schedule, before the cron library sees it.
 //!
 //! The library takes names in any field, skips empty items, and searches for centuries for a time that a field without
 //! values never allows. So each field is read here, and the library gets numbers alone, in lists that are not empty.
 
 use std::collections::BTreeSet;
-
-use shim_proto::limits::task::MAX_SCHEDULE_BYTES;
 
 const MONTHS: [&str; 12] = [
     "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
@@ -13,22 +11,9 @@ const MONTHS: [&str; 12] = [
 const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 /// The longest number of a field has two digits; a few zeros before it do no harm.
 const MAX_DIGITS: usize = 4;
-/// The days of each month, February's in a leap year.
-const DAYS_OF_MONTHS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-/// Other ways to write a schedule, and what to write instead.
-const NICKNAMES: [(&str, &str); 7] = [
-    ("@yearly", "0 0 1 1 *"),
-    ("@annually", "0 0 1 1 *"),
-    ("@monthly", "0 0 1 * *"),
-    ("@weekly", "0 0 * * SUN"),
-    ("@daily", "0 0 * * *"),
-    ("@midnight", "0 0 * * *"),
-    ("@hourly", "0 * * * *"),
-];
-
 /// One of the five fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Field {
+pub(super) enum Field {
     Minute,
     Hour,
     Date,
@@ -36,7 +21,8 @@ enum Field {
     Weekday,
 }
 
-const FIELDS: [Field; 5] = [
+/// The fields in the order of a schedule.
+pub(super) const FIELDS: [Field; 5] = [
     Field::Minute,
     Field::Hour,
     Field::Date,
@@ -46,85 +32,21 @@ const FIELDS: [Field; 5] = [
 
 /// What a field allows.
 #[derive(Debug, Clone, Default)]
-struct Values {
+pub(super) struct Values {
     /// It is `*` or `?`.
-    is_any: bool,
-    numbers: BTreeSet<u32>,
+    pub(super) is_any: bool,
+    pub(super) numbers: BTreeSet<u32>,
     /// Items with `L`, `W` or `#`, as the library reads them.
     special: Vec<String>,
     /// The dates that items with `W` begin from.
-    dates_of_special: BTreeSet<u32>,
+    pub(super) dates_of_special: BTreeSet<u32>,
     /// The last day of the month is among them.
-    has_last: bool,
-}
-
-/// A schedule whose fields were checked.
-#[derive(Debug, Clone)]
-pub(super) struct CheckedSchedule {
-    values: [Values; 5],
-}
-
-impl CheckedSchedule {
-    /// Reads a schedule.
-    ///
-    /// # Errors
-    /// What is wrong, and in which field, in words for the author of the schedule.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let fields: Vec<&str> = if text.len() > MAX_SCHEDULE_BYTES {
-            Vec::new()
-        } else {
-            text.split_whitespace().collect()
-        };
-        let Ok(fields) = <[&str; 5]>::try_from(fields) else {
-            return Err(not_five_fields(text));
-        };
-        let mut values = [const { None }; 5];
-        for ((field, text), read) in FIELDS.into_iter().zip(fields).zip(&mut values) {
-            let checked = field.read(text);
-            *read = Some(checked.map_err(|wrong| {
-                format!("is no cron schedule: {} {text:?}: {wrong}", field.name())
-            })?);
-        }
-        let checked = Self {
-            values: values.map(Option::unwrap_or_default),
-        };
-        if checked.never_comes() {
-            return Err("names a day that never comes".to_owned());
-        }
-        Ok(checked)
-    }
-
-    /// The schedule in numbers.
-    pub(super) fn canonical(&self) -> String {
-        self.values
-            .each_ref()
-            .map(Values::canonical)
-            .as_slice()
-            .join(" ")
-    }
-
-    /// Whether both fields of days are given; then a day needs to be in one of them only.
-    pub(super) fn gives_both_days(&self) -> bool {
-        let [_, _, dates, _, weekdays] = &self.values;
-        !dates.is_any && !weekdays.is_any
-    }
-
-    /// Whether no month of the schedule has one of its dates. A day of the week always comes.
-    fn never_comes(&self) -> bool {
-        let [_, _, dates, months, weekdays] = &self.values;
-        if dates.is_any || dates.has_last || !weekdays.is_any {
-            return false;
-        }
-        let first = dates.numbers.iter().chain(&dates.dates_of_special).min();
-        let has_day = |(days, month): (&u32, u32)| {
-            (months.is_any || months.numbers.contains(&month)) && first.is_some_and(|it| it <= days)
-        };
-        !DAYS_OF_MONTHS.iter().zip(1..).any(has_day)
-    }
+    pub(super) has_last: bool,
 }
 
 impl Values {
-    fn canonical(&self) -> String {
+    /// The values as the library reads them.
+    pub(super) fn canonical(&self) -> String {
         if self.is_any {
             return "*".to_owned();
         }
@@ -137,7 +59,8 @@ impl Values {
 }
 
 impl Field {
-    const fn name(self) -> &'static str {
+    /// What the field is called.
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Minute => "minute",
             Self::Hour => "hour",
@@ -173,7 +96,8 @@ impl Field {
         matches!(self, Self::Date | Self::Weekday)
     }
 
-    fn read(self, text: &str) -> Result<Values, String> {
+    /// Reads the text of a field.
+    pub(super) fn read(self, text: &str) -> Result<Values, String> {
         if let Some(other) = text.chars().find(|c| !is_of_schedules(*c)) {
             return Err(format!("{other:?} has no place in a schedule"));
         }
@@ -384,25 +308,4 @@ fn is_of_schedules(c: char) -> bool {
 fn digits(text: &str) -> Option<u32> {
     let plain = (1..=MAX_DIGITS).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     text.parse().ok().filter(|_| plain)
-}
-
-/// What is said of a text that is no five fields.
-fn not_five_fields(text: &str) -> String {
-    let bytes = text.len();
-    let fields = text.split_whitespace().take(100).count();
-    let first = text.split_whitespace().next().unwrap_or_default();
-    let nickname = |(name, _): &&(&str, &str)| name.eq_ignore_ascii_case(first);
-    let hint = if let Some((name, fields)) = NICKNAMES.iter().find(nickname) {
-        format!("; write {name} as \"{fields}\"")
-    } else if first.contains('=') {
-        "; a time zone cannot be given, times are UTC".to_owned()
-    } else if (6..=7).contains(&fields) {
-        "; neither seconds nor years can be given".to_owned()
-    } else {
-        String::new()
-    };
-    format!(
-        "must be five cron fields (minute, hour, day of the month, month, day of the week), such as \"0 6 * * 1-5\", \
-         of at most {MAX_SCHEDULE_BYTES} bytes; it has {fields} fields in {bytes} bytes{hint}"
-    )
 }

@@ -3,6 +3,7 @@
 //! A schedule computes times from times and reads no clock. Reading and searching take the cron library's time, so callers
 //! do both through [`crate::schedule_reader`], never on a thread of the runtime.
 
+mod checked;
 mod fields;
 #[cfg(test)]
 mod tests;
@@ -11,7 +12,7 @@ use chrono::{DateTime, Utc};
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 
-use fields::CheckedSchedule;
+use checked::CheckedSchedule;
 
 /// What two given fields of days mean.
 const BOTH_DAYS: &str = "day of the month and day of the week are both given: it runs on each day that either of them \

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use oxc_resolver::{ResolveOptions, Resolver};
 
+use super::contents::content;
 use super::packages::{self, Files, is_installed};
 use crate::analyzer::facts;
 
@@ -46,8 +47,7 @@ impl Modules {
             if self.contents.len() >= MAX_MODULES || self.contents.contains_key(&module) {
                 continue;
             }
-            self.contents
-                .insert(module.clone(), super::content(&module));
+            self.contents.insert(module.clone(), content(&module));
             let Some(folder) = module.parent().map(Path::to_path_buf) else {
                 continue;
             };

@@ -75,13 +75,7 @@ impl Walk<'_> {
             _ => {}
         }
         if let Some(form) = self.old_form(node) {
-            let line = number(node.start_position().row + 1);
-            let forms = self.forms.entry(form).or_insert(OldForms {
-                form,
-                count: 0,
-                first_line: line,
-            });
-            forms.count += 1;
+            self.count_form(form, number(node.start_position().row + 1));
         }
         if is_one_token(node) {
             if matches!(node.kind(), "identifier" | "shorthand_property_identifier")
@@ -116,6 +110,15 @@ impl Walk<'_> {
             "call_expression" => method(node, self.text),
             _ => None,
         }
+    }
+
+    fn count_form(&mut self, form: OldForm, line: u32) {
+        let forms = self.forms.entry(form).or_insert(OldForms {
+            form,
+            count: 0,
+            first_line: line,
+        });
+        forms.count += 1;
     }
 
     fn add_token(&mut self, node: Node<'_>) {

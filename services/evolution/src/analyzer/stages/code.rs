@@ -8,8 +8,8 @@ use std::time::Instant;
 use rayon::prelude::*;
 use shim_proto::evolution::v1::{Duplicate, ImportCycle, ToolRun, UnreadFile};
 
-use super::tool_run;
-use crate::analyzer::eslint::unread;
+use super::common::tool_run;
+use crate::analyzer::eslint;
 use crate::analyzer::facts::{self, FIGURES_TOOL};
 use crate::analyzer::graph::{self, Resolved};
 use crate::analyzer::report::{Fact, chosen_cycles, chosen_duplicates};
@@ -39,36 +39,18 @@ pub(super) struct Found {
     pub(super) resolved: Resolved,
 }
 
+/// The facts of all files that have some.
+struct Measured {
+    files: Vec<Fact>,
+    unread: Vec<UnreadFile>,
+    kept: HashMap<blake3::Hash, Arc<FileFacts>>,
+    run: ToolRun,
+}
+
 impl Code {
     pub(super) fn find(mut self) -> Found {
-        let started = Instant::now();
-        let read: Vec<(blake3::Hash, Result<Arc<FileFacts>, String>)> = self
-            .sources
-            .files
-            .par_iter()
-            .map(|file| (facts_key(file), self.of(file)))
-            .collect();
-        let (mut files, mut missing, mut kept) = (Vec::new(), Vec::new(), HashMap::new());
-        for (file, (key, facts)) in self.sources.files.iter().zip(read) {
-            match facts {
-                Ok(facts) => {
-                    kept.insert(key, Arc::clone(&facts));
-                    files.push(Fact {
-                        path: file.path.clone(),
-                        is_chosen: file.is_chosen,
-                        facts,
-                    });
-                }
-                Err(why) => missing.push(unread(&file.path, FIGURES_TOOL, &why)),
-            }
-        }
-        let cached = self
-            .sources
-            .files
-            .iter()
-            .filter(|file| self.facts.contains_key(&facts_key(file)))
-            .count();
-        let run = tool_run(FIGURES_TOOL, started, files.len(), cached);
+        let measured = self.measure();
+        let files = measured.files;
         let imports: Vec<(&str, &[Import])> = files
             .iter()
             .map(|fact| (fact.path.as_str(), &fact.facts.imports[..]))
@@ -79,11 +61,43 @@ impl Code {
         Found {
             cycles,
             duplicates,
-            unread: missing,
-            run,
-            facts: kept,
+            unread: measured.unread,
+            run: measured.run,
+            facts: measured.kept,
             resolved: self.resolved,
             files,
+        }
+    }
+
+    /// The facts of all files.
+    fn measure(&self) -> Measured {
+        let started = Instant::now();
+        let sources = &self.sources.files;
+        let read: Vec<(blake3::Hash, Result<Arc<FileFacts>, String>)> = sources
+            .par_iter()
+            .map(|file| (facts_key(file), self.of(file)))
+            .collect();
+        let is_known = |(key, _): &&(blake3::Hash, _)| self.facts.contains_key(key);
+        let cached = read.iter().filter(is_known).count();
+        let (mut files, mut unread, mut kept) = (Vec::new(), Vec::new(), HashMap::new());
+        for (file, (key, facts)) in sources.iter().zip(read) {
+            match facts {
+                Ok(facts) => {
+                    kept.insert(key, Arc::clone(&facts));
+                    files.push(Fact {
+                        path: file.path.clone(),
+                        is_chosen: file.is_chosen,
+                        facts,
+                    });
+                }
+                Err(why) => unread.push(eslint::unread(&file.path, FIGURES_TOOL, &why)),
+            }
+        }
+        Measured {
+            run: tool_run(FIGURES_TOOL, started, files.len(), cached),
+            files,
+            unread,
+            kept,
         }
     }
 

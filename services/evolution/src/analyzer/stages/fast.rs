@@ -8,16 +8,18 @@ use std::time::Instant;
 use shim_proto::evolution::v1::{Project, ToolRun, UnreadFile};
 
 use super::code::{Code, facts_key};
-use super::{Divided, divided, tool_run};
+use super::common::{path, tool_run};
+use super::divided::{Divided, divided};
 use crate::analyzer::cache::{KeptFile, Memory};
 use crate::analyzer::coverage;
 use crate::analyzer::git;
-use crate::analyzer::keys::{Keys, file_key};
+use crate::analyzer::keys::{Inputs, file_key};
 use crate::analyzer::oxlint::{CONFIG, Oxlint};
 use crate::analyzer::programs::ProgramError;
 use crate::analyzer::report::CodeFacts;
 use crate::analyzer::run::{Run, blocking};
 use crate::analyzer::sources::{CHANGED, Source, Sources, texts};
+use crate::domain::analysis::coverage::CoverageFacts;
 use crate::domain::analysis::history::History;
 use crate::domain::analysis::oxlint::OxlintAnswer;
 use crate::error::EvolutionError;
@@ -35,6 +37,18 @@ pub(in crate::analyzer) struct Fast {
     pub(in crate::analyzer) notes: Vec<String>,
 }
 
+impl Fast {
+    /// What is known before the linter and git have answered.
+    fn begin(lint: Vec<KeptFile>, unread: Vec<UnreadFile>, run: ToolRun) -> Self {
+        Self {
+            lint,
+            unread,
+            runs: vec![run],
+            notes: Vec::new(),
+        }
+    }
+}
+
 type Texts = Arc<BTreeMap<String, String>>;
 
 impl Run<'_> {
@@ -42,62 +56,30 @@ impl Run<'_> {
     pub(in crate::analyzer) async fn quick(
         &self,
         project: Project,
-        sources: &Arc<Sources>,
-        keys: &Keys,
-        tools: &Path,
+        inputs: &Inputs,
         memory: &mut Memory,
         known: Vec<KeptFile>,
     ) -> Result<(Arc<CodeFacts>, Fast), EvolutionError> {
-        let others = fast_key(tools);
-        let Divided {
-            held,
-            cached,
-            asked,
-        } = divided(&sources.files, known, &others, &keys.world);
-        let texts = self.texts(sources, &asked, memory).await?;
-        let code = Code {
-            root: self.project.root().to_path_buf(),
-            sources: Arc::clone(sources),
-            texts: Arc::clone(&texts),
-            graph_key: keys.graph(sources),
-            facts: std::mem::take(&mut memory.facts),
-            resolved: std::mem::take(&mut memory.resolved),
-        };
-        let known_history = memory
-            .history
-            .clone()
-            .filter(|(key, _)| *key == keys.history);
-        let (root, paths) = (self.project.root().to_path_buf(), Arc::clone(sources));
-        let find = move || coverage::find(&root, paths.chosen().map(|file| file.path.clone()));
+        let (sources, keys) = (&inputs.sources, &inputs.keys);
+        let others = fast_key(&inputs.tools);
+        let mut known = divided(&sources.files, known, &others, &keys.world);
+        let texts = self.texts(sources, &known.asked, memory).await?;
+        let code = self.code(inputs, &texts, memory);
         let (found, linted, history, coverage) = tokio::join!(
             blocking(move || code.find()),
-            self.oxlint(&asked, &texts, tools),
-            self.history(known_history.map(|(_, history)| history)),
-            blocking(find),
+            self.oxlint(&known.asked, &texts, &inputs.tools),
+            self.history(known_history(memory, &keys.history)),
+            self.coverage(sources),
         );
         let (found, (coverage, coverage_failures)) = (found?, coverage?);
-        let mut fast = Fast {
-            lint: held,
-            unread: found.unread,
-            ..Fast::default()
-        };
-        fast.runs.push(found.run);
-        add_linted(&mut fast, linted?, cached, &asked, &texts, &others);
+        let held = std::mem::take(&mut known.held);
+        let mut fast = Fast::begin(held, found.unread, found.run);
+        add_linted(&mut fast, linted?, &known, &texts, &others);
         let history = add_history(&mut fast, history?, self.project.git_refusal());
         memory.facts = found.facts;
         memory.resolved = found.resolved;
-        if fast
-            .runs
-            .iter()
-            .all(|run| run.tool != "git" || run.failure.is_empty())
-        {
-            memory.history = Some((keys.history.clone(), Arc::clone(&history)));
-        }
-        fast.notes.extend(
-            coverage_failures
-                .into_iter()
-                .map(|(report, why)| format!("{report} cannot be read: {why}")),
-        );
+        keep_history(memory, &fast, &keys.history, &history);
+        fast.notes.extend(coverage_failures);
         let code = CodeFacts {
             files: found.files,
             cycles: found.cycles,
@@ -108,6 +90,31 @@ impl Run<'_> {
             project,
         };
         Ok((Arc::new(code), fast))
+    }
+
+    fn code(&self, inputs: &Inputs, texts: &Texts, memory: &mut Memory) -> Code {
+        Code {
+            root: self.project.root().to_path_buf(),
+            sources: Arc::clone(&inputs.sources),
+            texts: Arc::clone(texts),
+            graph_key: inputs.keys.graph(&inputs.sources),
+            facts: std::mem::take(&mut memory.facts),
+            resolved: std::mem::take(&mut memory.resolved),
+        }
+    }
+
+    /// The coverage of the chosen files, and notes on reports that cannot be read.
+    async fn coverage(
+        &self,
+        sources: &Arc<Sources>,
+    ) -> Result<(Option<CoverageFacts>, Vec<String>), EvolutionError> {
+        let (root, sources) = (self.project.root().to_path_buf(), Arc::clone(sources));
+        let find = move || coverage::find(&root, sources.chosen().map(|file| file.path.clone()));
+        let (facts, failures) = blocking(find).await?;
+        let notes = failures
+            .into_iter()
+            .map(|(report, why)| format!("{report} cannot be read: {why}"));
+        Ok((facts, notes.collect()))
     }
 
     /// The texts of files that oxlint is asked about, and of those whose facts are not known.
@@ -151,13 +158,8 @@ impl Run<'_> {
             0,
             files.len() as u64,
         );
-        let oxlint = Oxlint {
-            node: self.context.host.node().await?,
-            script: tools.join("node_modules/oxlint/bin/oxlint"),
-            config: self.context.oxlint_config.clone(),
-            tool: TOOL.to_owned(),
-        };
-        let answer = oxlint
+        let program = self.oxlint_program(tools).await?;
+        let answer = program
             .lint(
                 self.project.root(),
                 &files,
@@ -174,6 +176,15 @@ impl Run<'_> {
                 Ok((OxlintAnswer::default(), run))
             }
         }
+    }
+
+    async fn oxlint_program(&self, tools: &Path) -> Result<Oxlint, EvolutionError> {
+        Ok(Oxlint {
+            node: self.context.host.node().await?,
+            script: tools.join("node_modules/oxlint/bin/oxlint"),
+            config: self.context.oxlint_config.clone(),
+            tool: TOOL.to_owned(),
+        })
     }
 
     async fn history(
@@ -217,12 +228,12 @@ fn fast_key(tools: &Path) -> blake3::Hash {
 fn add_linted(
     fast: &mut Fast,
     (answer, mut run): (OxlintAnswer, ToolRun),
-    cached: usize,
-    asked: &[Source],
+    known: &Divided,
     texts: &Texts,
     others: &blake3::Hash,
 ) {
-    run.cached_files = cached as u64;
+    let asked = &known.asked;
+    run.cached_files = known.cached as u64;
     run.files += run.cached_files;
     let has_failed = !run.failure.is_empty();
     fast.runs.push(run);
@@ -240,7 +251,7 @@ fn add_linted(
         files.insert(file.path.clone(), kept);
     }
     for finding in answer.findings {
-        if let Some(file) = files.get_mut(super::path(&finding)) {
+        if let Some(file) = files.get_mut(path(&finding)) {
             file.findings.push(finding);
         }
     }
@@ -253,6 +264,20 @@ fn add_linted(
     let gone = asked.iter().filter(|file| !texts.contains_key(&file.path));
     fast.unread
         .extend(gone.map(|file| crate::analyzer::eslint::unread(&file.path, TOOL, CHANGED)));
+}
+
+/// The history that was read before, if it is of this key.
+fn known_history(memory: &Memory, key: &str) -> Option<Arc<History>> {
+    let (of, history) = memory.history.as_ref()?;
+    (of == key).then(|| Arc::clone(history))
+}
+
+/// Keeps a history for the next analysis, unless git failed.
+fn keep_history(memory: &mut Memory, fast: &Fast, key: &str, history: &Arc<History>) {
+    let has_failed = |run: &ToolRun| run.tool == "git" && !run.failure.is_empty();
+    if !fast.runs.iter().any(has_failed) {
+        memory.history = Some((key.to_owned(), Arc::clone(history)));
+    }
 }
 
 fn add_history(

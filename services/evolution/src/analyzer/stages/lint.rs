@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use shim_proto::evolution::v1::ToolRun;
 
-use super::{Divided, divided, tool_run};
+use super::common::tool_run;
+use super::divided::{Divided, divided};
 use crate::analyzer::cache::{Kept, KeptFile};
 use crate::analyzer::eslint::{self, LintRequest, LintedFile};
 use crate::analyzer::keys::{Keys, file_key};

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use shim_proto::evolution::v1::{Finding, ToolRun};
 
-use super::tool_run;
+use super::common::tool_run;
 use crate::analyzer::cache::KeptTypes;
 use crate::analyzer::keys::Keys;
 use crate::analyzer::programs::ProgramError;
 use crate::analyzer::run::Run;
-use crate::analyzer::types::{Compiler, Place, program};
+use crate::analyzer::types::{Compiler, CompilerContext, TypesAnswer, program};
 use crate::error::EvolutionError;
 use crate::tool_host::HostError;
 
@@ -36,40 +36,24 @@ impl Run<'_> {
         known: Option<&KeptTypes>,
     ) -> Result<Types, EvolutionError> {
         let started = Instant::now();
-        let mut types = Types::default();
         if keys.configuration.typescript.is_empty() {
-            return Ok(types);
+            return Ok(Types::default());
         }
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(keys.world.as_bytes());
-        hasher.update(tools.as_os_str().as_encoded_bytes());
-        let key = hasher.finalize();
+        let key = types_key(keys, tools);
         if let Some(kept) = known.filter(|kept| kept.key == key.as_bytes()) {
-            types.findings.clone_from(&kept.findings);
-            types.notes.clone_from(&kept.notes);
-            types.key = Some(key);
-            types.run = Some(tool_run(
-                TOOL,
-                started,
-                keys.typescript_files,
-                keys.typescript_files,
-            ));
-            return Ok(types);
+            let files = keys.typescript_files;
+            return Ok(Types {
+                findings: kept.findings.clone(),
+                notes: kept.notes.clone(),
+                run: Some(tool_run(TOOL, started, files, files)),
+                key: Some(key),
+            });
         }
         self.progress
             .tell("types", "the TypeScript compiler checks", 0, 0);
-        let compiler = Compiler {
-            program: program(tools),
-            tool: TOOL.to_owned(),
-        };
-        let place = Place {
-            root: self.project.root(),
-            groups: &self.context.groups,
-            cache: &self.context.cache,
-            cancel: self.cancel,
-        };
+        let mut types = Types::default();
         let mut run = tool_run(TOOL, started, keys.typescript_files, 0);
-        match compiler.check(&place, &keys.configuration).await {
+        match self.compile(keys, tools).await {
             Ok(answer) => {
                 types.findings = answer.findings;
                 types.notes = answer.notes;
@@ -82,4 +66,26 @@ impl Run<'_> {
         types.run = Some(run);
         Ok(types)
     }
+
+    async fn compile(&self, keys: &Keys, tools: &Path) -> Result<TypesAnswer, ProgramError> {
+        let compiler = Compiler {
+            program: program(tools),
+            tool: TOOL.to_owned(),
+        };
+        let context = CompilerContext {
+            root: self.project.root(),
+            groups: &self.context.groups,
+            cache: &self.context.cache,
+            cancel: self.cancel,
+        };
+        compiler.check(&context, &keys.configuration).await
+    }
+}
+
+/// What the compiler's answer hangs on.
+fn types_key(keys: &Keys, tools: &Path) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(keys.world.as_bytes());
+    hasher.update(tools.as_os_str().as_encoded_bytes());
+    hasher.finalize()
 }

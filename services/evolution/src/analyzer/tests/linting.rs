@@ -88,7 +88,7 @@ fn by_command(bench: &Bench, packages: &Path, files: &[String]) -> Vec<(String, 
     said
 }
 
-fn by_analysis(answer: &Answer) -> Vec<(String, String)> {
+fn by_analysis(answer: &Analysis) -> Vec<(String, String)> {
     let findings = answer.of("eslint").map(|finding| {
         let place = finding.location.clone().unwrap();
         let numbers = [place.line, place.column, place.end_line, place.end_column];

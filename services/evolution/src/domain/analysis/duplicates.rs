@@ -175,11 +175,11 @@ impl Found {
             }
         }
         kept.into_iter()
-            .map(|(first, others)| told(sources, first, others))
+            .map(|(first, others)| duplicate(sources, first, others))
     }
 }
 
-fn told(sources: &[Source<'_>], first: Range, mut others: Vec<Range>) -> Duplicate {
+fn duplicate(sources: &[Source<'_>], first: Range, mut others: Vec<Range>) -> Duplicate {
     others.sort_unstable();
     others.dedup();
     let places = std::iter::once(first).chain(others);
@@ -226,9 +226,9 @@ mod tests {
     }
 
     /// Tokens and places of a duplicate.
-    type Told = (u32, Vec<(String, u32, u32)>);
+    type FoundDuplicate = (u32, Vec<(String, u32, u32)>);
 
-    fn found(files: &[(&str, &Tokens)]) -> Vec<Told> {
+    fn found(files: &[(&str, &Tokens)]) -> Vec<FoundDuplicate> {
         let sources: Vec<Source<'_>> = files
             .iter()
             .map(|(path, tokens)| Source { path, tokens })

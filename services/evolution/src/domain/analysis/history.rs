@@ -17,6 +17,14 @@ pub(crate) struct FileHistory {
 }
 
 impl FileHistory {
+    /// Adds a commit with its counts of lines; a binary file has `-` for both.
+    fn add(&mut self, added: &str, deleted: &str, author: &str) {
+        self.commits += 1;
+        self.churned_lines +=
+            added.parse::<u64>().unwrap_or(0) + deleted.parse::<u64>().unwrap_or(0);
+        *self.authors.entry(author.to_owned()).or_default() += 1;
+    }
+
     /// The main author's share of the commits, 0..1.
     pub(crate) fn main_author_share(&self) -> f64 {
         let main = self.authors.values().max().copied().unwrap_or(0);
@@ -37,18 +45,14 @@ pub(crate) struct History {
 /// left out.
 pub(crate) fn read(log: &[u8]) -> History {
     let mut history = History::default();
-    let mut renamed: BTreeMap<String, String> = BTreeMap::new();
+    let mut renames = Renames::default();
     let mut author = String::new();
     let mut records = log.split(|byte| *byte == 0);
     while let Some(record) = records.next() {
         let record = String::from_utf8_lossy(record);
         let record = record.trim_start_matches('\n');
         if let Some(head) = record.strip_prefix('\u{1}') {
-            author = head
-                .split('\u{2}')
-                .nth(1)
-                .unwrap_or_default()
-                .to_lowercase();
+            author = author_of(head);
             history.commits += 1;
             continue;
         }
@@ -61,27 +65,42 @@ pub(crate) fn read(log: &[u8]) -> History {
             let (Some(old), Some(new)) = (records.next(), records.next()) else {
                 break;
             };
-            let (old, new) = (
-                String::from_utf8_lossy(old).into_owned(),
-                String::from_utf8_lossy(new).into_owned(),
-            );
-            let today = renamed.get(&new).cloned().unwrap_or(new);
-            renamed.insert(old, today.clone());
-            today
+            renames.add(old, new)
         } else {
-            renamed
-                .get(path)
-                .cloned()
-                .unwrap_or_else(|| path.to_owned())
+            renames.today(path)
         };
-        let file = history.files.entry(path).or_default();
-        file.commits += 1;
-        // A binary file has `-` for both.
-        file.churned_lines +=
-            added.parse::<u64>().unwrap_or(0) + deleted.parse::<u64>().unwrap_or(0);
-        *file.authors.entry(author.clone()).or_default() += 1;
+        history
+            .files
+            .entry(path)
+            .or_default()
+            .add(added, deleted, &author);
     }
     history
+}
+
+/// The address in the record that begins a commit.
+fn author_of(head: &str) -> String {
+    let address = head.split('\u{2}').nth(1).unwrap_or_default();
+    address.to_lowercase()
+}
+
+/// The names that files have today, by their older ones.
+#[derive(Default)]
+struct Renames(BTreeMap<String, String>);
+
+impl Renames {
+    /// Adds a rename; gives the name of today.
+    fn add(&mut self, old: &[u8], new: &[u8]) -> String {
+        let today = self.today(&String::from_utf8_lossy(new));
+        self.0
+            .insert(String::from_utf8_lossy(old).into_owned(), today.clone());
+        today
+    }
+
+    fn today(&self, path: &str) -> String {
+        let today = self.0.get(path).cloned();
+        today.unwrap_or_else(|| path.to_owned())
+    }
 }
 
 #[cfg(test)]

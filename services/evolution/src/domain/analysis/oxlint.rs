@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use shim_proto::evolution::v1::{Finding, Severity, UnreadFile};
+use shim_proto::evolution::v1::{Finding, Location, Severity, UnreadFile};
 
 use super::places::Lines;
 
@@ -56,45 +56,55 @@ pub(crate) fn read(
     let mut lines: BTreeMap<&str, Lines<'_>> = BTreeMap::new();
     let mut answer = OxlintAnswer::default();
     for diagnostic in output.diagnostics {
-        let path = diagnostic
-            .filename
-            .trim_start_matches("./")
-            .replace('\\', "/");
+        let path = diagnostic.path();
         let location = texts.get_key_value(path.as_str()).and_then(|(path, text)| {
             let span = &diagnostic.labels.first()?.span;
             let lines = lines.entry(path).or_insert_with(|| Lines::new(text));
             Some(lines.location(path, span.offset, span.offset + span.length))
         });
-        let rule = diagnostic
-            .code
-            .as_deref()
-            .map(rule_name)
-            .unwrap_or_default();
-        if rule.is_empty() && !answer.unparsed.iter().any(|unread| unread.path == path) {
+        let location = location.unwrap_or_else(|| beginning(&path));
+        let finding = diagnostic.into_finding(tool, location);
+        let is_told = answer.unparsed.iter().any(|unread| unread.path == path);
+        if finding.rule.is_empty() && !is_told {
             answer.unparsed.push(UnreadFile {
-                path: path.clone(),
+                path,
                 tool: tool.to_owned(),
-                reason: diagnostic.message.clone(),
+                reason: finding.message.clone(),
             });
         }
-        answer.findings.push(Finding {
-            tool: tool.to_owned(),
-            rule,
-            severity: severity(diagnostic.severity.as_deref()).into(),
-            message: diagnostic.message,
-            location: Some(
-                location.unwrap_or_else(|| shim_proto::evolution::v1::Location {
-                    path,
-                    line: 1,
-                    column: 1,
-                    ..Default::default()
-                }),
-            ),
-            is_fixable: false,
-            suppression: String::new(),
-        });
+        answer.findings.push(finding);
     }
     Ok(answer)
+}
+
+impl Diagnostic {
+    /// The file's path, as the analysis has it.
+    fn path(&self) -> String {
+        let path = self.filename.trim_start_matches("./");
+        path.replace('\\', "/")
+    }
+
+    fn into_finding(self, tool: &str, location: Location) -> Finding {
+        Finding {
+            tool: tool.to_owned(),
+            rule: self.code.as_deref().map(rule_name).unwrap_or_default(),
+            severity: severity(self.severity.as_deref()).into(),
+            message: self.message,
+            location: Some(location),
+            is_fixable: false,
+            suppression: String::new(),
+        }
+    }
+}
+
+/// Where a file begins.
+fn beginning(path: &str) -> Location {
+    Location {
+        path: path.to_owned(),
+        line: 1,
+        column: 1,
+        ..Location::default()
+    }
 }
 
 /// `eslint(no-var)` is the rule `eslint/no-var`.

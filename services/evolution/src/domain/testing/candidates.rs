@@ -245,21 +245,13 @@ fn properties_of_type(
         .iter()
         .filter_map(|call| call.seen.value.as_deref())
         .collect();
-    let is_constant = values.iter().all(|value| *value == values[0]);
-    let firsts: Vec<&str> = calls.iter().map(|call| call.args[0].as_str()).collect();
-    let is_identity = firsts == values;
-    let takes = |start: &[char]| firsts.iter().all(|text| text.starts_with(start));
-    let takes_own = match kind {
-        "string" => takes(&['\'']),
-        "array" => takes(&['[']),
-        "number" => firsts.iter().all(|text| text.parse::<f64>().is_ok()),
-        _ => false,
-    };
-    let mut claims = Vec::new();
-    if is_constant {
-        return claims;
+    if values.iter().all(|value| *value == values[0]) {
+        return Vec::new();
     }
-    if takes_own && !is_identity {
+    let firsts: Vec<&str> = calls.iter().map(|call| call.args[0].as_str()).collect();
+    let takes_own = are_of_type(kind, &firsts);
+    let mut claims = Vec::new();
+    if takes_own && firsts != values {
         claims.push(Claim::Idempotent { inputs: inputs() });
     }
     if let Some(other) = inverse(subject) {
@@ -282,6 +274,17 @@ fn properties_of_type(
     claims
 }
 
+/// Whether all sources are literals of a type whose values a function may take as well as return.
+fn are_of_type(kind: &str, sources: &[&str]) -> bool {
+    let begin = |start: char| sources.iter().all(|text| text.starts_with(start));
+    match kind {
+        "string" => begin('\''),
+        "array" => begin('['),
+        "number" => sources.iter().all(|text| text.parse::<f64>().is_ok()),
+        _ => false,
+    }
+}
+
 fn range(subject: &Subject<'_>, inputs: Vec<Vec<String>>) -> Option<Claim> {
     let place = |names: &[&str]| {
         subject
@@ -294,31 +297,27 @@ fn range(subject: &Subject<'_>, inputs: Vec<Vec<String>>) -> Option<Claim> {
     Some(Claim::Within { inputs, low, high })
 }
 
+/// Words in names of functions that take each other back.
+const INVERSES: [(&str, &str); 15] = [
+    ("encode", "decode"),
+    ("escape", "unescape"),
+    ("stringify", "parse"),
+    ("serialize", "deserialize"),
+    ("serialise", "deserialise"),
+    ("pack", "unpack"),
+    ("compress", "decompress"),
+    ("encrypt", "decrypt"),
+    ("format", "parse"),
+    ("toBase", "fromBase"),
+    ("toHex", "fromHex"),
+    ("flatten", "unflatten"),
+    ("quote", "unquote"),
+    ("split", "join"),
+    ("to", "from"),
+];
+
 /// The function that takes back what this one does, by its name.
 fn inverse(subject: &Subject<'_>) -> Option<u32> {
-    let pairs = [
-        ("encode", "decode"),
-        ("escape", "unescape"),
-        ("stringify", "parse"),
-        ("serialize", "deserialize"),
-        ("serialise", "deserialise"),
-        ("pack", "unpack"),
-        ("compress", "decompress"),
-        ("encrypt", "decrypt"),
-        ("format", "parse"),
-        ("toBase", "fromBase"),
-        ("toHex", "fromHex"),
-        ("flatten", "unflatten"),
-        ("quote", "unquote"),
-        ("split", "join"),
-        ("to", "from"),
-    ];
-    let capital = |text: &str| {
-        let mut chars = text.chars();
-        chars.next().map_or_else(String::new, |first| {
-            first.to_uppercase().chain(chars).collect()
-        })
-    };
     let named = |wanted: &str| {
         subject
             .siblings
@@ -327,11 +326,11 @@ fn inverse(subject: &Subject<'_>) -> Option<u32> {
             .map(|(_, id)| *id)
     };
     let name = subject.name;
-    let mut found = pairs.iter().filter_map(|(there, back)| {
+    let mut found = INVERSES.iter().filter_map(|(there, back)| {
         let plain = name
             .starts_with(there)
             .then(|| name.replacen(there, back, 1));
-        let (there, back) = (capital(there), capital(back));
+        let (there, back) = (capitalized(there), capitalized(back));
         let inner = name
             .contains(&there)
             .then(|| name.replacen(&there, &back, 1));
@@ -341,6 +340,13 @@ fn inverse(subject: &Subject<'_>) -> Option<u32> {
             .find_map(|wanted| named(&wanted))
     });
     found.next().filter(|other| *other != subject.id)
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Decisions about tests: which runner a project has, what a run of it proves, which functions get tests, which tests stay.
 
 pub(crate) mod candidates;
+pub(crate) mod detection;
 pub(crate) mod habits;
 pub(crate) mod observation;
 pub(crate) mod render;

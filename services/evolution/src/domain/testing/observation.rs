@@ -83,56 +83,61 @@ pub(crate) fn unusable(first: &Seen, second: Option<&Seen>) -> Option<&'static s
     }
 }
 
+/// Parts of the messages of errors that the engine throws by itself.
+const ENGINE_PHRASES: [&str; 41] = [
+    "Cannot read prop",
+    "Cannot set prop",
+    "Cannot destructure",
+    "Cannot convert",
+    "Cannot mix",
+    "is not a function",
+    "is not iterable",
+    "is not defined",
+    "is not a constructor",
+    "Invalid array length",
+    "Invalid time value",
+    "Invalid count value",
+    "Maximum call stack",
+    "Cannot use 'in'",
+    "Right-hand side of",
+    "must have a 'raw'",
+    "Method get ",
+    "called on incompatible",
+    "called on null or undefined",
+    "Reduce of empty array",
+    "digits argument",
+    "must be between",
+    "Invalid regular expression",
+    "The first argument must be",
+    "Cannot assign to read only",
+    "Cannot add property",
+    "Invalid code point",
+    "Invalid normalization form",
+    "The argument ",
+    "must be of type",
+    "toString() radix",
+    "Invalid language tag",
+    "Incorrect locale",
+    "Cannot access '",
+    "not extensible",
+    "Iterator value",
+    "Cannot delete property",
+    "Converting circular",
+    "Invalid date",
+    "Method ",
+    "Invalid string length",
+];
+
 /// Whether an error comes from the engine, whose words change with its version, and not from the project.
 fn is_of_the_engine(error: &SeenError) -> bool {
     let by_class = matches!(
         error.class.as_str(),
         "ReferenceError" | "SyntaxError" | "URIError" | "InternalError"
     );
-    let phrases = [
-        "Cannot read prop",
-        "Cannot set prop",
-        "Cannot destructure",
-        "Cannot convert",
-        "Cannot mix",
-        "is not a function",
-        "is not iterable",
-        "is not defined",
-        "is not a constructor",
-        "Invalid array length",
-        "Invalid time value",
-        "Invalid count value",
-        "Maximum call stack",
-        "Cannot use 'in'",
-        "Right-hand side of",
-        "must have a 'raw'",
-        "Method get ",
-        "called on incompatible",
-        "called on null or undefined",
-        "Reduce of empty array",
-        "digits argument",
-        "must be between",
-        "Invalid regular expression",
-        "The first argument must be",
-        "Cannot assign to read only",
-        "Cannot add property",
-        "Invalid code point",
-        "Invalid normalization form",
-        "The argument ",
-        "must be of type",
-        "toString() radix",
-        "Invalid language tag",
-        "Incorrect locale",
-        "Cannot access '",
-        "not extensible",
-        "Iterator value",
-        "Cannot delete property",
-        "Converting circular",
-        "Invalid date",
-        "Method ",
-        "Invalid string length",
-    ];
-    by_class || phrases.iter().any(|phrase| error.message.contains(phrase))
+    by_class
+        || ENGINE_PHRASES
+            .iter()
+            .any(|phrase| error.message.contains(phrase))
 }
 
 #[cfg(test)]

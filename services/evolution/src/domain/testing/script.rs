@@ -55,23 +55,34 @@ fn known_runner(
     })
 }
 
+/// Programs that run scripts by their names.
+const CALLERS: [&str; 8] = [
+    "npm",
+    "pnpm",
+    "yarn",
+    "bun",
+    "npm-run-all",
+    "npm-run-all2",
+    "run-s",
+    "run-p",
+];
+
 /// Scripts that a command runs: `npm run x`, `yarn x`, `npm-run-all a b`, `run-s 'test:*'`.
 fn called_scripts<'a>(words: &[Word], scripts: &'a [(String, String)]) -> Vec<&'a str> {
     let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
     // Wrappers (`c8 --all npm run unit`) stand before it.
-    let callers = [
-        "npm",
-        "pnpm",
-        "yarn",
-        "bun",
-        "npm-run-all",
-        "npm-run-all2",
-        "run-s",
-        "run-p",
-    ];
-    let start = texts.iter().position(|text| callers.contains(text));
+    let start = texts.iter().position(|text| CALLERS.contains(text));
     let texts = texts.get(start.unwrap_or(0)..).unwrap_or_default();
-    let names: Vec<&str> = match texts {
+    let names = called_names(texts);
+    names
+        .into_iter()
+        .flat_map(|name| scripts_of_name(name, scripts))
+        .collect()
+}
+
+/// Names and patterns of the scripts that a command runs, if it begins with what runs scripts.
+fn called_names<'a>(texts: &[&'a str]) -> Vec<&'a str> {
+    match texts {
         [
             "npm" | "pnpm" | "yarn" | "bun",
             "run" | "run-script",
@@ -88,20 +99,19 @@ fn called_scripts<'a>(words: &[Word], scripts: &'a [(String, String)]) -> Vec<&'
             rest @ ..,
         ] => rest.to_vec(),
         _ => Vec::new(),
+    }
+}
+
+/// The script with a name, or those whose names a pattern's start fits.
+fn scripts_of_name<'a>(name: &str, scripts: &'a [(String, String)]) -> Vec<&'a str> {
+    let (start, is_pattern) = match name.find('*') {
+        Some(star) => (&name[..star], true),
+        None => (name, false),
     };
-    let of_name = |name: &&str| {
-        let (start, is_pattern) = match name.find('*') {
-            Some(star) => (&name[..star], true),
-            None => (*name, false),
-        };
-        let matching = scripts
-            .iter()
-            .filter(move |(other, _)| other == start || (is_pattern && other.starts_with(start)));
-        matching
-            .map(|(_, script)| script.as_str())
-            .collect::<Vec<_>>()
-    };
-    names.iter().flat_map(of_name).collect()
+    let matching = scripts
+        .iter()
+        .filter(|(other, _)| other == start || (is_pattern && other.starts_with(start)));
+    matching.map(|(_, script)| script.as_str()).collect()
 }
 
 /// What a command starts, if that is a known runner.

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+use RunnerKind::{Jest, Mocha, NodeTest, Script, Vitest};
+
 use super::*;
 
 fn found(scripts: &[(&str, &str)]) -> (RunnerKind, String) {
@@ -21,65 +23,66 @@ fn found(scripts: &[(&str, &str)]) -> (RunnerKind, String) {
     (kind, text.join(" "))
 }
 
+/// Scripts, their runners, and what is left of them: variables and options of Node before the bar, arguments behind it.
+const COMMANDS: [(&str, RunnerKind, &str); 17] = [
+    ("vitest", Vitest, "|"),
+    (
+        "vitest run --config v.ts --coverage",
+        Vitest,
+        "| --config v.ts",
+    ),
+    ("vitest watch -u", Vitest, "|"),
+    (
+        "tsc && jest --watch --coverage -c jest.unit.js",
+        Jest,
+        "| -c jest.unit.js",
+    ),
+    (
+        "NODE_OPTIONS=--experimental-vm-modules jest",
+        Jest,
+        "NODE_OPTIONS=--experimental-vm-modules |",
+    ),
+    (
+        "node --experimental-vm-modules node_modules/jest/bin/jest.js --ci",
+        Jest,
+        "--experimental-vm-modules | --ci",
+    ),
+    (
+        "cross-env NODE_ENV=test nyc mocha -R dot 'test/**/*.js'",
+        Mocha,
+        "NODE_ENV=test | 'test/**/*.js'",
+    ),
+    (
+        "mocha --require ts-node/register -t 5000 --exit test/*.ts",
+        Mocha,
+        "| --require ts-node/register -t 5000 test/*.ts",
+    ),
+    ("nyc --reporter lcov mocha", Mocha, "|"),
+    ("mocha -w", Mocha, "|"),
+    ("node --test", NodeTest, "|"),
+    (
+        "node --import tsx --test test/*.test.ts",
+        NodeTest,
+        "--import tsx | test/*.test.ts",
+    ),
+    ("tsx --test a.ts", NodeTest, "--import tsx | a.ts"),
+    (
+        "c8 node --test --test-reporter spec test/",
+        NodeTest,
+        "| test/",
+    ),
+    ("node test.js", Script, "| node test.js"),
+    (
+        "standard && tape test/*.js",
+        Script,
+        "| standard && tape test/*.js",
+    ),
+    ("jest -w 2 --reporters=default", Jest, "| -w 2"),
+];
+
 #[test]
 fn a_script_gives_its_runner_and_what_configures_it() {
-    use RunnerKind::{Jest, Mocha, NodeTest, Script, Vitest};
-    let cases: [(&str, RunnerKind, &str); 17] = [
-        ("vitest", Vitest, "|"),
-        (
-            "vitest run --config v.ts --coverage",
-            Vitest,
-            "| --config v.ts",
-        ),
-        ("vitest watch -u", Vitest, "|"),
-        (
-            "tsc && jest --watch --coverage -c jest.unit.js",
-            Jest,
-            "| -c jest.unit.js",
-        ),
-        (
-            "NODE_OPTIONS=--experimental-vm-modules jest",
-            Jest,
-            "NODE_OPTIONS=--experimental-vm-modules |",
-        ),
-        (
-            "node --experimental-vm-modules node_modules/jest/bin/jest.js --ci",
-            Jest,
-            "--experimental-vm-modules | --ci",
-        ),
-        (
-            "cross-env NODE_ENV=test nyc mocha -R dot 'test/**/*.js'",
-            Mocha,
-            "NODE_ENV=test | 'test/**/*.js'",
-        ),
-        (
-            "mocha --require ts-node/register -t 5000 --exit test/*.ts",
-            Mocha,
-            "| --require ts-node/register -t 5000 test/*.ts",
-        ),
-        ("nyc --reporter lcov mocha", Mocha, "|"),
-        ("mocha -w", Mocha, "|"),
-        ("node --test", NodeTest, "|"),
-        (
-            "node --import tsx --test test/*.test.ts",
-            NodeTest,
-            "--import tsx | test/*.test.ts",
-        ),
-        ("tsx --test a.ts", NodeTest, "--import tsx | a.ts"),
-        (
-            "c8 node --test --test-reporter spec test/",
-            NodeTest,
-            "| test/",
-        ),
-        ("node test.js", Script, "| node test.js"),
-        (
-            "standard && tape test/*.js",
-            Script,
-            "| standard && tape test/*.js",
-        ),
-        ("jest -w 2 --reporters=default", Jest, "| -w 2"),
-    ];
-    for (script, kind, command) in cases {
+    for (script, kind, command) in COMMANDS {
         assert_eq!(
             found(&[("test", script)]),
             (kind, command.to_owned()),

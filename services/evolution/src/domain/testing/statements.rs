@@ -204,12 +204,17 @@ impl TestFile<'_> {
             }
             Claim::NotLonger { .. } => value(is_true(&format!("value.length <= {first}.length"))),
             Claim::RoundTrip { other, .. } => {
-                let back = format!("{}({})", self.local_of(*other), parenthesized(&call));
-                let wait = if test.is_async { "await " } else { "" };
-                vec![self.alike(&format!("{wait}{back}"), first)]
+                vec![self.alike(&self.taken_back(test, *other, &call), first)]
             }
             Claim::Value { .. } | Claim::Throws { .. } => Vec::new(),
         }
+    }
+
+    /// The call of the function that takes back what a call returns.
+    fn taken_back(&self, test: &Candidate, other: u32, call: &str) -> String {
+        let back = format!("{}({})", self.local_of(other), parenthesized(call));
+        let wait = if test.is_async { "await " } else { "" };
+        format!("{wait}{back}")
     }
 
     fn of_type(&self, call: &str, name: &str) -> String {

@@ -40,22 +40,24 @@ fn name(verdict: &Verdict) -> &'static str {
     }
 }
 
+fn incomplete() -> Option<Report> {
+    report(&[TestState::Passed]).map(|report| Report {
+        is_complete: false,
+        ..report
+    })
+}
+
+fn broken() -> Option<Report> {
+    report(&[TestState::Passed]).map(|report| Report {
+        broken_files: vec![("b.js".to_owned(), "no such module".to_owned())],
+        ..report
+    })
+}
+
 #[test]
 fn passed_means_that_exit_code_report_and_tests_agree() {
     use RunEnd::{Exited, Lingered, Signalled, TimedOut};
     use TestState::{Failed, Passed, Skipped, Unfinished};
-    let incomplete = || {
-        report(&[Passed]).map(|report| Report {
-            is_complete: false,
-            ..report
-        })
-    };
-    let broken = || {
-        report(&[Passed]).map(|report| Report {
-            broken_files: vec![("b.js".to_owned(), "no such module".to_owned())],
-            ..report
-        })
-    };
     let cases = [
         (Exited(0), report(&[Passed, Skipped]), "passed"),
         (Lingered, report(&[Passed]), "passed"),

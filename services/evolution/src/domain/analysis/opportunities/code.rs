@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use shim_proto::evolution::v1::{DebtMarker, Duplicate, Figures, Location, Opportunity};
 
-use super::{Draft, MAX_EVIDENCE, Picture, evidence, float, plural, saturating};
+use super::draft::{Draft, MAX_EVIDENCE, evidence, float, plural, saturating};
+use super::picture::Picture;
 use crate::domain::analysis::facts::OldForm;
 use crate::domain::analysis::places::whole_line;
 

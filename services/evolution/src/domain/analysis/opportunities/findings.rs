@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use shim_proto::evolution::v1::{Finding, Location, Opportunity, Severity};
 
-use super::{Draft, MAX_EVIDENCE, Picture, evidence, float, plural, saturating};
+use super::draft::{Draft, MAX_EVIDENCE, evidence, float, plural, saturating};
+use super::picture::Picture;
 
 /// Modules without declarations: told of a project whose packages are not installed.
 const NOT_INSTALLED: [&str; 3] = ["TS2307", "TS2792", "TS7016"];

@@ -1,54 +1,16 @@
 //! What is worth doing, ranked by impact x confidence / effort, each with its evidence.
 
 mod code;
+mod draft;
 mod findings;
+mod picture;
 mod project;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use shim_proto::evolution::v1::{
-    DebtMarker, Duplicate, Evidence, Figures, Finding, Hotspot, ImportCycle, Location, Opportunity,
-};
+use shim_proto::evolution::v1::Opportunity;
 
-use super::coverage::CoverageFacts;
-use super::facts::OldForms;
-
-/// Places named as evidence of one opportunity.
-const MAX_EVIDENCE: usize = 5;
-/// The least effort: a smaller one would let it outweigh everything else.
-const MIN_EFFORT: f64 = 0.05;
-
-/// All that is known of a project's code.
-#[derive(Default)]
-pub(crate) struct Picture<'a> {
-    /// Figures of functions.
-    pub(crate) functions: &'a [Figures],
-    /// Older forms in files, by path.
-    pub(crate) old_forms: Vec<(&'a str, &'a [OldForms])>,
-    /// Markers of debt.
-    pub(crate) markers: &'a [DebtMarker],
-    /// Where changing is dear.
-    pub(crate) hotspots: &'a [Hotspot],
-    /// Findings of all tools.
-    pub(crate) findings: &'a [Finding],
-    /// Circles of imports.
-    pub(crate) cycles: &'a [ImportCycle],
-    /// Duplicated code.
-    pub(crate) duplicates: &'a [Duplicate],
-    /// Coverage by path, if a report was found.
-    pub(crate) coverage: Option<&'a CoverageFacts>,
-}
-
-impl Picture<'_> {
-    /// How hot each file is, 0..1.
-    fn heat(&self) -> BTreeMap<&str, f64> {
-        let scores = self
-            .hotspots
-            .iter()
-            .map(|hotspot| (hotspot.path.as_str(), hotspot.score));
-        scores.collect()
-    }
-}
+pub(crate) use picture::Picture;
 
 /// Everything worth doing, best first. The order is total: equal scores are told by kind, place and id.
 pub(crate) fn opportunities(picture: &Picture<'_>) -> Vec<Opportunity> {
@@ -92,89 +54,12 @@ fn place(opportunity: &Opportunity) -> (&str, &str, u32, &str, &str) {
     )
 }
 
-/// An opportunity before it is ranked.
-struct Draft<'a> {
-    kind: &'static str,
-    /// What makes it the same one in the next analysis: no line, no figure.
-    identity: &'a [&'a str],
-    title: String,
-    location: Location,
-    impact: f64,
-    confidence: f64,
-    effort: f64,
-    evidence: Vec<Evidence>,
-    transform: &'static str,
-}
-
-impl Draft<'_> {
-    fn finish(self) -> Opportunity {
-        let impact = unit(self.impact);
-        let confidence = unit(self.confidence);
-        let effort = unit(self.effort).max(MIN_EFFORT);
-        Opportunity {
-            opportunity_id: id(self.kind, self.identity),
-            kind: self.kind.to_owned(),
-            title: self.title,
-            location: Some(self.location),
-            impact,
-            confidence,
-            effort,
-            score: impact * confidence / effort,
-            evidence: self.evidence,
-            transform: self.transform.to_owned(),
-        }
-    }
-}
-
-fn id(kind: &str, identity: &[&str]) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(kind.as_bytes());
-    for part in identity {
-        hasher.update(&[0]);
-        hasher.update(part.as_bytes());
-    }
-    hasher.finalize().to_hex().chars().take(16).collect()
-}
-
-/// 0..1; what is no number is 0.
-fn unit(value: f64) -> f64 {
-    if value.is_nan() {
-        0.0
-    } else {
-        value.clamp(0.0, 1.0)
-    }
-}
-
-/// Grows towards 1 and is one half at `half`.
-fn saturating(value: f64, half: f64) -> f64 {
-    value / (value + half)
-}
-
-#[allow(clippy::cast_precision_loss)] // Counts are far below 2^52.
-fn float(count: usize) -> f64 {
-    count as f64
-}
-
-fn evidence(tool: &str, text: String, location: Option<Location>) -> Evidence {
-    Evidence {
-        tool: tool.to_owned(),
-        text,
-        location,
-    }
-}
-
-fn plural(count: usize, one: &str) -> String {
-    if count == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{count} {one}s")
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::draft::Draft;
     use super::*;
     use proptest::prelude::*;
+    use shim_proto::evolution::v1::{Figures, Location};
 
     fn any_opportunity() -> impl Strategy<Value = Opportunity> {
         (

@@ -2,7 +2,8 @@
 
 use shim_proto::evolution::v1::{Hotspot, ImportCycle, Opportunity};
 
-use super::{Draft, MAX_EVIDENCE, Picture, evidence, float, saturating};
+use super::draft::{Draft, MAX_EVIDENCE, evidence, float, saturating};
+use super::picture::Picture;
 use crate::domain::analysis::coverage::CoverageFacts;
 use crate::domain::analysis::places::whole_line;
 
