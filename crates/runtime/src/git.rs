@@ -3,7 +3,7 @@
 //! Git's own variables, as its hooks have them, point it to another repository whatever folder it is asked about. So they
 //! are taken out of a child's environment. A hook's index is kept only where a caller asks for it.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -38,6 +38,43 @@ pub fn command(folder: &Path) -> Command {
     git
 }
 
+/// Variables under which git runs none of the programs that a repository's configuration names for its files: filters pass
+/// contents through, and merges are git's own. Reading the configuration runs nothing.
+///
+/// See git-config(1), `GIT_CONFIG_COUNT`, and gitattributes(5), "filter" and "Defining a custom merge driver".
+#[must_use]
+pub fn without_drivers(folder: &Path) -> Vec<(OsString, OsString)> {
+    let names = [
+        "--name-only",
+        "-z",
+        "--get-regexp",
+        r"^(filter|merge)\..*\.",
+    ];
+    let listed = command(folder).arg("config").args(names).output();
+    let listed = listed.map(|output| output.stdout).unwrap_or_default();
+    let keys = listed.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    let settings: Vec<_> = keys
+        .filter_map(|key| Some((key.to_string(), harmless_value(&key)?)))
+        .collect();
+    let mut variables = vec![("GIT_CONFIG_COUNT".into(), settings.len().to_string().into())];
+    for (number, (key, value)) in settings.into_iter().enumerate() {
+        variables.push((format!("GIT_CONFIG_KEY_{number}").into(), key.into()));
+        variables.push((format!("GIT_CONFIG_VALUE_{number}").into(), value.into()));
+    }
+    variables
+}
+
+/// What a key of a driver is set to; `None` for one that runs nothing.
+fn harmless_value(key: &str) -> Option<&'static str> {
+    let (_, name) = key.rsplit_once('.')?;
+    match (key.starts_with("filter."), name) {
+        (true, "clean" | "smudge" | "process") => Some(""),
+        (true, "required") => Some("false"),
+        (false, "driver") => Some("git merge-file --marker-size=%L %A %O %B"),
+        _ => None,
+    }
+}
+
 /// git in `root` as a hook of its repository needs it: with the index of the commit that is being made. `index` is the
 /// hook's `GIT_INDEX_FILE`; an index of another repository is left out.
 #[must_use]
@@ -54,7 +91,7 @@ pub fn command_of_hook(root: &Path, git_dir: &Path, index: Option<&OsStr>) -> Co
 
 /// The index that the git around this process works with, if it is a hook's.
 #[must_use]
-pub fn index_of_hook() -> Option<std::ffi::OsString> {
+pub fn index_of_hook() -> Option<OsString> {
     std::env::var_os(INDEX_FILE)
 }
 
@@ -99,6 +136,52 @@ mod tests {
         for name in ["GIT_CONFIG_GLOBAL", "GIT_EXEC_PATH", "HOME", "XGIT_DIR"] {
             assert!(!is_of_a_repository(name.as_ref()), "{name}");
         }
+    }
+
+    /// Runs git with the drivers of the repository taken away, and answers what it printed.
+    fn harmless(folder: &Path, args: &[&str]) -> String {
+        let identity = ["-c", "user.name=a", "-c", "user.email=a@example.test"];
+        let mut git = command(folder);
+        git.envs(without_drivers(folder)).args(identity).args(args);
+        let output = git.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {said}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[test]
+    fn no_driver_of_a_repository_runs_and_merges_are_gits_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, ran) = (folder.path().join("tree"), folder.path().join("ran"));
+        std::fs::create_dir(&root).unwrap();
+        let write = |text: &str| std::fs::write(root.join("a"), text).unwrap();
+        let git = |args: &[&str]| harmless(&root, args);
+        git(&["init", "-q", "-b", "main"]);
+        std::fs::write(root.join(".gitattributes"), "* filter=x.y merge=x.y\n").unwrap();
+        let touch = format!("touch '{}'; cat", ran.display());
+        for key in [
+            "filter.x.y.clean",
+            "filter.x.y.smudge",
+            "filter.x.y.process",
+            "merge.x.y.driver",
+        ] {
+            git(&["config", key, &touch]);
+        }
+        git(&["config", "filter.x.y.required", "true"]);
+        write("1\n2\n3\n4\n5\n");
+        git(&["add", "-A"]);
+        git(&["commit", "-q", "-m", "one"]);
+        git(&["checkout", "-q", "-b", "other"]);
+        write("1\n2\n3\n4\nfive\n");
+        assert_eq!(git(&["status", "--porcelain"]), " M a\n");
+        git(&["commit", "-q", "-a", "-m", "five"]);
+        git(&["checkout", "-q", "main"]);
+        write("one\n2\n3\n4\n5\n");
+        git(&["commit", "-q", "-a", "-m", "one in words"]);
+        git(&["merge", "-q", "--no-edit", "other"]);
+        let merged = std::fs::read_to_string(root.join("a")).unwrap();
+        assert_eq!(merged, "one\n2\n3\n4\nfive\n");
+        assert!(!ran.exists(), "a driver ran");
     }
 
     #[test]

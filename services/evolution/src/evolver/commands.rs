@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use shim_exec::{ExitCause, Launch, Output, Run, RunLimits, first_line, inherited_env};
+use shim_runtime::git;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::EvolutionError;
@@ -130,7 +131,10 @@ pub(super) async fn try_git(
             .map(|&arg| arg.to_owned())
             .collect(),
         folder: folder.to_path_buf(),
-        env: inherited_env(GIT_VARIABLES).chain(own).collect(),
+        env: inherited_env(GIT_VARIABLES)
+            .chain(own)
+            .chain(git::without_drivers(folder))
+            .collect(),
         work_id: uuid::Uuid::now_v7().to_string(),
     };
     let finished = run(runs, launch, GIT_TIMEOUT, cancel).await;

@@ -91,7 +91,6 @@ impl Evolver {
             project: Some(message),
             unread_files: unread,
             proposals: u32::try_from(evolutions.len()).unwrap_or(u32::MAX),
-            ..EvolveCodeSummary::default()
         };
         Ok(Proposals {
             evolutions,

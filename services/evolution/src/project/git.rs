@@ -127,6 +127,7 @@ fn changed_path(entry: &str) -> Option<&str> {
 
 fn ask(folder: &Path, args: &[&str]) -> Result<Output, String> {
     let mut command = git::command(folder);
+    command.envs(git::without_drivers(folder));
     let output = command.args(HARMLESS).args(args).output();
     output.map_err(|why| format!("git cannot be run: {why}"))
 }

@@ -127,9 +127,9 @@ impl OpenCall {
         self.outgoing.as_slices().0
     }
 
-    fn written(&mut self, written: std::io::Result<usize>) {
+    fn written(&mut self, written: &std::io::Result<usize>) {
         match written {
-            Ok(count) => drop(self.outgoing.drain(..count)),
+            Ok(count) => drop(self.outgoing.drain(..*count)),
             // The end of its output says how the host ended.
             Err(_) => self.outgoing.clear(),
         }
@@ -199,7 +199,7 @@ impl HostProcess {
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             tokio::select! {
-                written = self.requests.write(call.next_bytes()), if call.has_bytes() => call.written(written),
+                written = self.requests.write(call.next_bytes()), if call.has_bytes() => call.written(&written),
                 printed = self.prints.read(&mut chunk) => match printed {
                     Ok(count @ 1..) => self.remember(&chunk[..count]),
                     _ => return self.died().await,
