@@ -20,13 +20,14 @@ pub use table::{Kind, Label, METRICS, Metric, Unit};
 static RECORDER: OnceLock<Exposition> = OnceLock::new();
 
 /// The owners in the table of a process that serves a package of the contract.
-const OWNERS: [(&str, &[&str]); 3] = [
+const OWNERS: [(&str, &[&str]); 4] = [
     ("shim.checkpoint.", &["checkpoint"]),
     (
         "shim.coordination.",
         &["coordination and worker", "coordination"],
     ),
     ("shim.worker.", &["coordination and worker"]),
+    ("shim.evolution.", &["evolution"]),
 ];
 
 /// All metrics of this process, as text for Prometheus. Clones show the same.

@@ -115,14 +115,6 @@ pub(super) async fn try_git(
         doing: "git".to_owned(),
         why,
     })?;
-    let fixed = [
-        "GIT_TERMINAL_PROMPT=0",
-        "GIT_LFS_SKIP_SMUDGE=1",
-        "GIT_EDITOR=true",
-        "LC_ALL=C",
-    ];
-    let own = fixed.iter().filter_map(|pair| pair.split_once('='));
-    let own = own.map(|(name, value)| (OsString::from(name), OsString::from(value)));
     let launch = Launch {
         file,
         args: SETTINGS
@@ -131,10 +123,7 @@ pub(super) async fn try_git(
             .map(|&arg| arg.to_owned())
             .collect(),
         folder: folder.to_path_buf(),
-        env: inherited_env(GIT_VARIABLES)
-            .chain(own)
-            .chain(git::without_drivers(folder))
-            .collect(),
+        env: environment(folder),
         work_id: uuid::Uuid::now_v7().to_string(),
     };
     let finished = run(runs, launch, GIT_TIMEOUT, cancel).await;
@@ -145,6 +134,21 @@ pub(super) async fn try_git(
         doing: "git".to_owned(),
         why: why.to_string(),
     })
+}
+
+/// The environment of git in a folder: it asks nobody, and runs no program that the repository names.
+fn environment(folder: &Path) -> Vec<(OsString, OsString)> {
+    let fixed = [
+        ("GIT_TERMINAL_PROMPT", "0"),
+        ("GIT_LFS_SKIP_SMUDGE", "1"),
+        ("GIT_EDITOR", "true"),
+        ("LC_ALL", "C"),
+    ];
+    let own = fixed.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    inherited_env(GIT_VARIABLES)
+        .chain(own)
+        .chain(git::without_drivers(folder))
+        .collect()
 }
 
 /// What a failed run of git means.
