@@ -1,6 +1,7 @@
 //! A report for people: the summary first, then what is worth doing with its evidence, then what was not read.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use shim_proto::evolution::v1::{
@@ -103,8 +104,10 @@ fn print_unread(report: &AnalysisReport, out: &mut dyn Write) -> io::Result<()> 
         return Ok(());
     }
     let number = report.unread_files.len();
+    let paths = report.unread_files.iter().map(|unread| &unread.path);
+    let files = paths.collect::<BTreeSet<_>>().len();
     writeln!(out)?;
-    writeln!(out, "Not fully read ({}):", count(number as u64, "file"))?;
+    writeln!(out, "Not fully read ({}):", count(files as u64, "file"))?;
     for unread in report.unread_files.iter().take(UNREAD) {
         let tool = match unread.tool.is_empty() {
             true => "all tools",

@@ -1,12 +1,18 @@
 //! What a person reads in a minute.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use shim_proto::evolution::v1::{AnalysisReport, Project};
 use shim_render::figures::count;
+use shim_render::text::{name, one_line};
 
 /// How many of each are named.
 const NAMED: usize = 5;
+/// Characters of a name or path.
+const MAX_NAME: usize = 160;
+/// Characters of what a tool says.
+const MAX_SAID: usize = 300;
 
 /// The summary of a report, in lines.
 pub(crate) fn summary(report: &AnalysisReport) -> String {
@@ -23,11 +29,12 @@ pub(crate) fn summary(report: &AnalysisReport) -> String {
 fn head(report: &AnalysisReport, text: &mut String) {
     let nothing = Project::default();
     let project = report.project.as_ref().unwrap_or(&nothing);
-    let name = if project.name.is_empty() {
+    let own = if project.name.is_empty() {
         &project.root
     } else {
         &project.name
     };
+    let own = name(own, MAX_NAME);
     let early = if report.is_first_picture {
         "; a first picture, slower tools still run"
     } else {
@@ -35,7 +42,7 @@ fn head(report: &AnalysisReport, text: &mut String) {
     };
     let _ = writeln!(
         text,
-        "{name}: {}, {}{early}.",
+        "{own}: {}, {}{early}.",
         count(project.source_files, "file"),
         count(project.source_lines, "line")
     );
@@ -72,7 +79,7 @@ fn figures(report: &AnalysisReport, text: &mut String) {
             let _ = writeln!(
                 text,
                 "Coverage by {}: {:.0} % of the lines{stale}.",
-                coverage.report,
+                name(&coverage.report, MAX_NAME),
                 coverage.lines * 100.0
             );
         }
@@ -85,8 +92,8 @@ fn worst(report: &AnalysisReport, text: &mut String) {
         let _ = writeln!(
             text,
             "Most complex: {} in {}:{}, cyclomatic complexity {} by {}.",
-            function.function,
-            function.path,
+            name(&function.function, MAX_NAME),
+            name(&function.path, MAX_NAME),
             function.start_line,
             function.cyclomatic,
             function.tool
@@ -99,7 +106,10 @@ fn worst(report: &AnalysisReport, text: &mut String) {
         let _ = writeln!(
             text,
             "  {}: {} commits by {} authors, cyclomatic complexity {}",
-            hotspot.path, hotspot.commits, hotspot.authors, hotspot.cyclomatic
+            name(&hotspot.path, MAX_NAME),
+            hotspot.commits,
+            hotspot.authors,
+            hotspot.cyclomatic
         );
     }
 }
@@ -114,8 +124,8 @@ fn best(report: &AnalysisReport, text: &mut String) {
             text,
             "  {}. {} ({}:{})",
             at + 1,
-            opportunity.title,
-            place.path,
+            one_line(&opportunity.title, MAX_NAME),
+            name(&place.path, MAX_NAME),
             place.line
         );
     }
@@ -124,16 +134,19 @@ fn best(report: &AnalysisReport, text: &mut String) {
 fn missing(report: &AnalysisReport, text: &mut String) {
     for run in report.tools.iter().filter(|run| !run.failure.is_empty()) {
         let failure = run.failure.lines().next().unwrap_or_default();
+        let failure = one_line(failure, MAX_SAID);
         let _ = writeln!(text, "{}: {failure}", run.tool);
     }
     for note in &report.notes {
-        let _ = writeln!(text, "Note: {note}.");
+        let _ = writeln!(text, "Note: {}.", one_line(note, MAX_SAID));
     }
-    if !report.unread_files.is_empty() {
+    let paths = report.unread_files.iter().map(|file| &file.path);
+    let unread: BTreeSet<_> = paths.collect();
+    if !unread.is_empty() {
         let _ = writeln!(
             text,
             "{} without a full answer, for example:",
-            count(report.unread_files.len() as u64, "file")
+            count(unread.len() as u64, "file")
         );
     }
     for file in report.unread_files.iter().take(NAMED) {
@@ -143,7 +156,8 @@ fn missing(report: &AnalysisReport, text: &mut String) {
             format!("{}: ", file.tool)
         };
         let reason = file.reason.lines().next().unwrap_or_default();
-        let _ = writeln!(text, "  {}: {tool}{reason}", file.path);
+        let reason = one_line(reason, MAX_SAID);
+        let _ = writeln!(text, "  {}: {tool}{reason}", name(&file.path, MAX_NAME));
     }
 }
 
@@ -151,6 +165,28 @@ fn missing(report: &AnalysisReport, text: &mut String) {
 mod tests {
     use super::*;
     use shim_proto::evolution::v1::{ToolRun, UnreadFile};
+
+    #[test]
+    fn names_of_others_begin_no_line() {
+        let project = Project {
+            name: "p\n0 errors, all is well".to_owned(),
+            ..Project::default()
+        };
+        let report = AnalysisReport {
+            project: Some(project),
+            unread_files: vec![UnreadFile {
+                path: "a\u{2028}b\nc.js".to_owned(),
+                ..UnreadFile::default()
+            }],
+            ..AnalysisReport::default()
+        };
+        let text = summary(&report);
+        assert!(!text.contains("\n0 errors, all"), "{text}");
+        assert!(
+            !text.contains("\nc.js") && !text.contains('\u{2028}'),
+            "{text}"
+        );
+    }
 
     #[test]
     fn what_failed_and_what_was_not_read_is_said() {
