@@ -14,6 +14,7 @@ mod janitor;
 mod metrics;
 mod patterns;
 mod peers;
+mod programs;
 mod project;
 mod readiness;
 mod rpc;

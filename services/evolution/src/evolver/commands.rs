@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
-use shim_exec::{ExitCause, Launch, Output, Run, RunLimits, first_line, inherited_env};
+use shim_exec::{Launch, first_line, inherited_env};
 use shim_runtime::git;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::EvolutionError;
+use crate::programs::{Bounds, Finished, run_to_end};
 use crate::test_runs::TestRuns;
 
 const MAX_OUTPUT: usize = 4 << 20;
@@ -40,19 +41,6 @@ const GIT_VARIABLES: [&str; 4] = [
     "XDG_CONFIG_HOME",
 ];
 
-/// What a program left.
-pub(super) struct Finished {
-    pub(super) end: ExitCause,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
-}
-
-impl Finished {
-    pub(super) fn is_success(&self) -> bool {
-        matches!(self.end, ExitCause::Exited(status) if status.success())
-    }
-}
-
 /// Runs a program until it ends, its time is up or `cancel` is set.
 pub(super) async fn run(
     runs: &TestRuns,
@@ -60,28 +48,12 @@ pub(super) async fn run(
     timeout: Duration,
     cancel: &CancellationToken,
 ) -> std::io::Result<Finished> {
-    let output = |stream: &str| {
-        let path = runs.artifacts().path(&launch.work_id, 0, stream);
-        Output::new(runs.artifacts().clone(), path, MAX_OUTPUT)
+    let bounds = Bounds {
+        timeout,
+        grace: GRACE,
+        output: MAX_OUTPUT,
     };
-    let (stdout, stderr) = (output("stdout"), output("stderr"));
-    let run = Run {
-        launch,
-        input: Vec::new(),
-        limits: RunLimits {
-            timeout,
-            grace: GRACE,
-        },
-        stop: cancel,
-        stdout,
-        stderr,
-    };
-    let mut ended = run.execute(runs.groups(), |_| {}, |_| false).await?;
-    Ok(Finished {
-        end: ended.end,
-        stdout: ended.stdout.text().0,
-        stderr: ended.stderr.text().0,
-    })
+    run_to_end(launch, bounds, runs.groups(), runs.artifacts(), cancel).await
 }
 
 /// Runs git in a folder and answers what it printed.
@@ -115,6 +87,11 @@ pub(super) async fn try_git(
         doing: "git".to_owned(),
         why,
     })?;
+    let place = folder.to_path_buf();
+    // It asks git, which takes its time: not on a thread of the runtime.
+    let env = tokio::task::spawn_blocking(move || environment(&place))
+        .await
+        .map_err(|_| EvolutionError::Stopping)?;
     let launch = Launch {
         file,
         args: SETTINGS
@@ -123,7 +100,7 @@ pub(super) async fn try_git(
             .map(|&arg| arg.to_owned())
             .collect(),
         folder: folder.to_path_buf(),
-        env: environment(folder),
+        env,
         work_id: uuid::Uuid::now_v7().to_string(),
     };
     let finished = run(runs, launch, GIT_TIMEOUT, cancel).await;

@@ -8,10 +8,11 @@ use shim_proto::evolution::v1::Check;
 use tokio_util::sync::CancellationToken;
 
 use super::checks::{check, skipped};
-use super::commands::{self, Finished};
+use super::commands;
 use super::context::Evolver;
 use crate::domain::evolution::{Diagnostics, new_diagnostics, parse_tsc};
 use crate::error::EvolutionError;
+use crate::programs::Finished;
 use crate::tool_host::ProgressSink;
 
 /// The native compiler among the pinned packages.

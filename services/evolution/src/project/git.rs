@@ -1,7 +1,7 @@
 //! What git says of a project. It is asked without anything of the repository's configuration that would run a program.
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 use shim_exec::first_line;
 use shim_runtime::git;
@@ -57,7 +57,7 @@ impl GitFacts {
             "--absolute-git-dir",
             "--git-common-dir",
         ];
-        let output = ask(folder, &asked)?;
+        let output = ask(git::command(folder), &asked)?;
         if !output.status.success() {
             return refusal(&output);
         }
@@ -92,7 +92,10 @@ impl GitFacts {
             "--ignore-submodules=dirty",
             "--no-renames",
         ];
-        let output = ask(folder, &asked)?;
+        let mut command = git::command(folder);
+        // Only the status looks into files, and would have them filtered.
+        command.envs(git::without_drivers(folder));
+        let output = ask(command, &asked)?;
         if !output.status.success() {
             return Err(first_line(&String::from_utf8_lossy(&output.stderr), 300));
         }
@@ -125,9 +128,7 @@ fn changed_path(entry: &str) -> Option<&str> {
     entry.splitn(fields_before_path + 1, ' ').last()
 }
 
-fn ask(folder: &Path, args: &[&str]) -> Result<Output, String> {
-    let mut command = git::command(folder);
-    command.envs(git::without_drivers(folder));
+fn ask(mut command: Command, args: &[&str]) -> Result<Output, String> {
     let output = command.args(HARMLESS).args(args).output();
     output.map_err(|why| format!("git cannot be run: {why}"))
 }

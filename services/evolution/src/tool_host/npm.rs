@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::HostError;
 use super::node::Node;
-use super::programs::{Finished, Programs};
+use super::programs::Programs;
 use super::progress::ProgressSink;
 use super::scripts::expected_packages;
+use crate::programs::Finished;
 
 /// On a slow network some 100 MB take minutes.
 const INSTALL_WITHIN: Duration = Duration::from_secs(900);

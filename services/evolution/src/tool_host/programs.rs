@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shim_exec::{Artifacts, ExitCause, Groups, Keeping, Launch, Output, Run, RunLimits};
+use shim_exec::{Artifacts, Groups, Keeping, Launch};
 use tokio_util::sync::CancellationToken;
+
+use crate::programs::{Bounds, Finished, run_to_end};
 
 /// Bytes kept of each stream.
 const MAX_OUTPUT: usize = 64 * 1024;
@@ -22,20 +24,6 @@ const KEEP_OUTPUT: Keeping = Keeping {
 pub(super) struct Programs {
     groups: Arc<Groups>,
     artifacts: Arc<Artifacts>,
-}
-
-/// What a program left.
-pub(super) struct Finished {
-    pub(super) end: ExitCause,
-    pub(super) stdout: String,
-    pub(super) stderr: String,
-}
-
-impl Finished {
-    /// Whether it exited with 0.
-    pub(super) fn is_success(&self) -> bool {
-        matches!(self.end, ExitCause::Exited(status) if status.success())
-    }
 }
 
 impl Programs {
@@ -56,27 +44,11 @@ impl Programs {
         timeout: Duration,
         stop: &CancellationToken,
     ) -> std::io::Result<Finished> {
-        let output = |stream| {
-            let path = self.artifacts.path(&launch.work_id, 1, stream);
-            Output::new(Arc::clone(&self.artifacts), path, MAX_OUTPUT)
+        let bounds = Bounds {
+            timeout,
+            grace: GRACE,
+            output: MAX_OUTPUT,
         };
-        let (stdout, stderr) = (output("stdout"), output("stderr"));
-        let run = Run {
-            launch,
-            input: Vec::new(),
-            limits: RunLimits {
-                timeout,
-                grace: GRACE,
-            },
-            stop,
-            stdout,
-            stderr,
-        };
-        let mut ended = run.execute(&self.groups, |_| {}, |_| false).await?;
-        Ok(Finished {
-            end: ended.end,
-            stdout: ended.stdout.text().0,
-            stderr: ended.stderr.text().0,
-        })
+        run_to_end(launch, bounds, &self.groups, &self.artifacts, stop).await
     }
 }

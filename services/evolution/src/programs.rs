@@ -1,0 +1,64 @@
+//! Programs that are run to their end within bounds, and what they leave.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shim_exec::{Artifacts, ExitCause, Groups, Launch, Output, Run, RunLimits};
+use tokio_util::sync::CancellationToken;
+
+/// What a program may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// How long.
+    pub(crate) timeout: Duration,
+    /// From SIGTERM to SIGKILL.
+    pub(crate) grace: Duration,
+    /// Bytes kept of each stream.
+    pub(crate) output: usize,
+}
+
+/// What a program left.
+pub(crate) struct Finished {
+    pub(crate) end: ExitCause,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Finished {
+    /// Whether it exited with 0.
+    pub(crate) fn is_success(&self) -> bool {
+        matches!(self.end, ExitCause::Exited(status) if status.success())
+    }
+}
+
+/// Runs a program until it ends, its time is up or `stop` is set. Dropped, it leaves no process behind.
+pub(crate) async fn run_to_end(
+    launch: Launch,
+    bounds: Bounds,
+    groups: &Arc<Groups>,
+    artifacts: &Arc<Artifacts>,
+    stop: &CancellationToken,
+) -> std::io::Result<Finished> {
+    let output = |stream| {
+        let path = artifacts.path(&launch.work_id, 1, stream);
+        Output::new(Arc::clone(artifacts), path, bounds.output)
+    };
+    let (stdout, stderr) = (output("stdout"), output("stderr"));
+    let run = Run {
+        launch,
+        input: Vec::new(),
+        limits: RunLimits {
+            timeout: bounds.timeout,
+            grace: bounds.grace,
+        },
+        stop,
+        stdout,
+        stderr,
+    };
+    let mut ended = run.execute(groups, |_| {}, |_| false).await?;
+    Ok(Finished {
+        end: ended.end,
+        stdout: ended.stdout.text().0,
+        stderr: ended.stderr.text().0,
+    })
+}
