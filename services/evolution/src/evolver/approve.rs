@@ -11,6 +11,7 @@ use super::repository::Repository;
 use super::worktree::Worktree;
 use crate::error::EvolutionError;
 use crate::project::Project;
+use crate::spans::stage;
 use crate::store::StateChange;
 
 /// A decision.
@@ -130,7 +131,7 @@ impl Evolver {
         let id = &evolution.evolution_id;
         let worktree = Worktree::add(self, &repository, id, &repository.head, watch.cancel).await?;
         let root = worktree.folder().join(&repository.prefix);
-        let baseline = self.baseline(project, &root, watch).await?;
+        let baseline = stage("look before", self.baseline(project, &root, watch)).await?;
         watch.progress.tell("apply", "applying the change", 0, 0);
         let applied = self
             .apply(&repository, worktree.folder(), files, watch.cancel)
@@ -139,16 +140,15 @@ impl Evolver {
             let reason = "the repository's filters leave nothing of the change".to_owned();
             return Ok(End::Discarded { reason });
         }
-        let fault = self
-            .verify(project, &root, &applied, baseline, checks, watch)
-            .await?;
+        let verification = self.verify(project, &root, &applied, baseline, checks, watch);
+        let fault = stage("verify", verification).await?;
         if let Some(reason) = fault {
             return Ok(End::Discarded { reason });
         }
         let (message, names) = (message(evolution), branch_names(evolution));
-        let made = self
-            .commit_on_branch(&repository, &worktree, (&message, &names), watch.cancel)
-            .await?;
+        let commit =
+            self.commit_on_branch(&repository, &worktree, (&message, &names), watch.cancel);
+        let made = stage("commit", commit).await?;
         Ok(End::Committed(made))
     }
 }
