@@ -62,7 +62,7 @@ async fn a_large_project_is_split_by_itself_and_stops_when_it_is_called_off() {
         task_id: job.to_owned(),
         ..WatchTaskRequest::default()
     };
-    let log = env.service.tasks().tasks.watch_task(asked).await;
+    let log = env.service.tasks().jobs.watch_task(asked).await;
     let mut log = log.unwrap().into_inner();
     while let Some(line) = log.message().await.unwrap() {
         if line.event.unwrap().kind() == TaskEventKind::Started {

@@ -116,7 +116,7 @@ async fn a_task_that_nobody_does_says_so_when_it_is_submitted() {
         kind: kind.to_owned(),
         ..SubmitTaskRequest::default()
     };
-    let mut tasks = service.tasks().tasks;
+    let mut tasks = service.tasks().jobs;
     let answer = tasks.submit_task(submit("analyze")).await.unwrap();
     let notes = answer.into_inner().notes;
     assert!(
