@@ -151,8 +151,8 @@ fn read_object(reader: &mut impl BufRead) -> Option<Option<String>> {
 /// Runs git with an input, for as long as it takes to read from a local repository.
 fn ask(folder: &Path, args: &[&str], input: &[u8]) -> Result<Vec<u8>, EvolutionError> {
     let mut command = git::command(folder);
-    command.args(["-c", "core.fsmonitor=false"]).args(args);
     command
+        .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
