@@ -51,7 +51,7 @@ fn figures(report: &AnalysisReport) -> Analysis {
     Analysis {
         files: project.source_files,
         lines: project.source_lines,
-        told: (report.errors + report.warnings) as usize,
+        told: (report.errors + report.warnings + report.suppressed) as usize,
         opportunities: report.opportunities.len(),
         unread: report
             .unread_files

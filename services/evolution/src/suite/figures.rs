@@ -142,6 +142,9 @@ pub(super) fn keep(outcome: &Outcome) {
     std::fs::write(home().join("figures.md"), tables(&kept)).unwrap();
 }
 
+/// What there is to say of a package under one title.
+type Notes = fn(&Outcome) -> Vec<String>;
+
 fn tables(outcomes: &[Outcome]) -> String {
     let usable: Vec<&Outcome> = outcomes
         .iter()
@@ -160,7 +163,7 @@ fn tables(outcomes: &[Outcome]) -> String {
     usable
         .iter()
         .for_each(|it| text.push_str(&generating_row(it)));
-    let notes: [(&str, fn(&Outcome) -> Vec<String>); 4] = [
+    let notes: [(&str, Notes); 4] = [
         ("Not used", |it| {
             let why = Some(it.unusable.clone());
             why.filter(|why| !why.is_empty()).into_iter().collect()
