@@ -19,6 +19,8 @@ mod project;
 mod readiness;
 mod rpc;
 mod store;
+#[cfg(test)]
+mod suite;
 mod test_generator;
 mod test_runs;
 mod tool_host;

@@ -19,7 +19,7 @@ use crate::domain::analysis::facts::FileFacts;
 use crate::domain::analysis::history::History;
 
 /// Changes with the meaning of what is kept.
-const FORMAT: &str = concat!("shim-analysis 1 ", env!("CARGO_PKG_VERSION"));
+const FORMAT: &str = concat!("shim-analysis 2 ", env!("CARGO_PKG_VERSION"));
 const HASH_BYTES: usize = 32;
 /// The most that the folder holds; the oldest goes first.
 const MAX_FOLDER_BYTES: u64 = 256 << 20;

@@ -186,6 +186,9 @@ fn notes(use_project: bool, answer: &LintResponse, asked: usize) -> Vec<String> 
     notes
 }
 
+/// ESLint 10 calls it fatal and lints the file all the same.
+const COMMENT_OF_OLD: &str = "/* eslint-env */ comments are no longer supported.";
+
 fn gone() -> LintedFile {
     LintedFile {
         unread: Some("it was gone when it was to be linted".to_owned()),
@@ -197,7 +200,7 @@ fn read(part: Part, tool: &str) -> LintedFile {
     let fatal = part
         .messages
         .iter()
-        .find(|message| message.fatal)
+        .find(|message| message.fatal && message.text != COMMENT_OF_OLD)
         .map(|message| message.text.clone());
     let refusals = [part.ignored, part.failed]
         .into_iter()

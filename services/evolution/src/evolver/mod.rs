@@ -20,8 +20,6 @@ mod repository;
 mod revert;
 mod sources;
 #[cfg(test)]
-mod suite;
-#[cfg(test)]
 mod tests;
 mod types;
 mod verify;
