@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::analyzer::{self, AnalysisOptions, AnalyzerContext};
 use crate::config::Config;
 use crate::error::EvolutionError;
-use crate::evolver::{Approval, Evolver, EvolverLimits, Watch};
+use crate::evolver::{Approval, AtWork, Evolver, EvolverLimits, Watch};
 use crate::patterns::PatternEngine;
 use crate::peers::Peers;
 use crate::project::{Project, TrustStore};
@@ -143,7 +143,11 @@ impl Engine {
         decision: Decision,
         watch: Watch<'_>,
     ) -> Result<Evolution, EvolutionError> {
-        let found = self.store.evolution(&decision.evolution_id).await?;
+        let mut found = self.store.evolution(&decision.evolution_id).await?;
+        if found.evolution.state() == EvolutionState::Applying {
+            self.evolver.settle(&found.evolution.evolution_id).await?;
+            found = self.store.evolution(&decision.evolution_id).await?;
+        }
         let evolution = found.evolution;
         let is_decided = !matches!(
             evolution.state(),
@@ -179,7 +183,8 @@ impl Engine {
     ) -> Result<Evolution, EvolutionError> {
         let found = self.store.evolution(evolution_id).await?;
         let evolution = found.evolution;
-        if evolution.state() == EvolutionState::Reverted && found.request_id == request_id {
+        let is_decided = evolution.state() == EvolutionState::Reverted;
+        if is_decided && !request_id.is_empty() && found.request_id == request_id {
             return Ok(evolution);
         }
         let project = self.project_of(&evolution).await?;
@@ -258,6 +263,7 @@ fn evolver(
             tool: TOOL_LIMIT,
             tests: config.test_timeout,
         },
+        at_work: AtWork::default(),
     })
 }
 

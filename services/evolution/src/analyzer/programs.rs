@@ -1,6 +1,7 @@
 //! Native programs of an analysis: each is bounded in time and output, and dies with its call.
 
 use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -48,14 +49,33 @@ pub(super) enum ProgramError {
     TimedOut(String, Duration),
     #[error("{0} wrote more than {limit} MiB", limit = MAX_OUTPUT >> 20)]
     TooMuch(String),
+    #[error("{0} was ended by signal {1}, twice")]
+    Killed(String, i32),
     #[error("the call was cancelled")]
     Cancelled,
 }
 
 impl Program {
-    /// Runs the program to its end.
+    /// Runs the program to its end. What it left when somebody killed it is no answer: it is run once more.
     pub(super) async fn run(
         self,
+        groups: &Arc<Groups>,
+        cancel: &CancellationToken,
+    ) -> Result<Finished, ProgramError> {
+        let finished = self.run_once(groups, cancel).await?;
+        let Some(signal) = finished.status.signal() else {
+            return Ok(finished);
+        };
+        tracing::warn!(signal, file = %self.file.display(), "a program was killed; it is run once more");
+        let finished = self.run_once(groups, cancel).await?;
+        match finished.status.signal() {
+            Some(signal) => Err(ProgramError::Killed(shown(&self.file), signal)),
+            None => Ok(finished),
+        }
+    }
+
+    async fn run_once(
+        &self,
         groups: &Arc<Groups>,
         cancel: &CancellationToken,
     ) -> Result<Finished, ProgramError> {
@@ -92,12 +112,13 @@ impl Program {
         })
     }
 
-    fn launch(self) -> Launch {
+    fn launch(&self) -> Launch {
+        let own = self.env.iter().cloned();
         Launch {
-            file: self.file,
-            args: self.args,
-            folder: self.folder,
-            env: inherited_env(["TMPDIR"]).chain(self.env).collect(),
+            file: self.file.clone(),
+            args: self.args.clone(),
+            folder: self.folder.clone(),
+            env: inherited_env(["TMPDIR"]).chain(own).collect(),
             work_id: Uuid::now_v7().to_string(),
         }
     }
@@ -119,4 +140,35 @@ fn shown(file: &Path) -> String {
         .unwrap_or(file.as_os_str())
         .to_string_lossy()
         .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    async fn run(folder: &Path, script: &str) -> Result<Finished, ProgramError> {
+        let groups = Groups::open(&folder.join("groups"), "SHIM_TESTS").unwrap();
+        let program = Program {
+            file: "/bin/sh".into(),
+            args: vec!["-c".to_owned(), script.to_owned()],
+            folder: folder.to_path_buf(),
+            env: Vec::new(),
+            limit: Duration::from_secs(60),
+        };
+        program
+            .run(&Arc::new(groups), &CancellationToken::new())
+            .await
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_program_left_is_no_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let once = "echo half; mkdir seen && kill -9 $$; echo whole";
+        let finished = run(folder.path(), once).await.unwrap();
+        assert_eq!(finished.stdout, b"half\nwhole\n");
+        let killed = run(folder.path(), "echo half; kill -9 $$").await;
+        let told = killed.err().map(|why| why.to_string());
+        assert_eq!(told.as_deref(), Some("sh was ended by signal 9, twice"));
+    }
 }

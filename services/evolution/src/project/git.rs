@@ -119,7 +119,7 @@ fn changed_path(entry: &str) -> Option<&str> {
 }
 
 fn ask(mut command: Command, args: &[&str]) -> Result<Output, String> {
-    let output = command.args(args).output();
+    let output = git::output(command.args(args));
     output.map_err(|why| format!("git cannot be run: {why}"))
 }
 
