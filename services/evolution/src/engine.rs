@@ -91,6 +91,7 @@ impl Engine {
         (host.idle, host.memory) = (config.idle, config.host_memory_mib << 20);
         let host = ToolHost::new(host, Arc::clone(&groups), background)?;
         let analyzer = AnalyzerContext::open(host.clone(), Arc::clone(&groups), &config.data_dir)?;
+        analyzer.keep_ready(config.idle, background);
         let evolver = evolver(&config, &store, &host, &groups)?;
         Ok(Self {
             room: Arc::new(Semaphore::new(config.parallel)),
