@@ -17,9 +17,10 @@ use shim_runtime::stack::make_private_dir;
 use super::graph::Resolved;
 use crate::domain::analysis::facts::FileFacts;
 use crate::domain::analysis::history::History;
+use crate::project::SeenFiles;
 
 /// Changes with the meaning of what is kept.
-const FORMAT: &str = concat!("shim-analysis 1 ", env!("CARGO_PKG_VERSION"));
+const FORMAT: &str = concat!("shim-analysis 2 ", env!("CARGO_PKG_VERSION"));
 const HASH_BYTES: usize = 32;
 /// The most that the folder holds; the oldest goes first.
 const MAX_FOLDER_BYTES: u64 = 256 << 20;
@@ -106,6 +107,8 @@ pub(super) struct KeptTypes {
 pub(super) struct Memory {
     /// As on disk.
     pub(super) kept: Kept,
+    /// Its source files as they were read.
+    pub(super) seen: Arc<SeenFiles>,
     /// Facts by the hash of grammar and content.
     pub(super) facts: HashMap<blake3::Hash, Arc<FileFacts>>,
     /// Where imports lead.

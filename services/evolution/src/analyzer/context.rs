@@ -2,13 +2,16 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use shim_exec::Groups;
+use shim_runtime::background::BackgroundTasks;
 use shim_runtime::stack::make_private_dir;
 
 use super::cache::Cache;
 use super::oxlint::CONFIG;
 use super::part::PartAnswers;
+use super::standby::Standby;
 use crate::domain::analysis::shares::Share;
 use crate::tool_host::ToolHost;
 
@@ -20,6 +23,8 @@ pub(crate) struct AnalyzerContext {
     pub(super) cache: Arc<Cache>,
     /// Our configuration of oxlint.
     pub(super) oxlint_config: PathBuf,
+    /// The fast linter, loaded for its next run.
+    pub(super) standby: Arc<Standby>,
 }
 
 impl AnalyzerContext {
@@ -41,7 +46,13 @@ impl AnalyzerContext {
             groups,
             cache: Arc::new(Cache::new(folder.join("cache"))),
             oxlint_config,
+            standby: Arc::default(),
         })
+    }
+
+    /// Keeps the fast linter loaded after an analysis, for `idle`.
+    pub(crate) fn keep_ready(&self, idle: Duration, background: &BackgroundTasks) {
+        self.standby.keep(&self.groups, idle, background);
     }
 }
 

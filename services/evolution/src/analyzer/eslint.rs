@@ -225,6 +225,9 @@ impl LintSaid {
     }
 }
 
+/// ESLint 10 calls it fatal and lints the file all the same.
+const COMMENT_OF_OLD: &str = "/* eslint-env */ comments are no longer supported.";
+
 fn gone() -> LintedFile {
     LintedFile {
         unread: Some("it was gone when it was to be linted".to_owned()),
@@ -236,7 +239,7 @@ fn read(part: Part, tool: &str) -> LintedFile {
     let fatal = part
         .messages
         .iter()
-        .find(|message| message.fatal)
+        .find(|message| message.fatal && message.text != COMMENT_OF_OLD)
         .map(|message| message.text.clone());
     let refusals = [part.ignored, part.failed]
         .into_iter()

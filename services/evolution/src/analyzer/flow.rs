@@ -17,6 +17,7 @@ use super::sources::Sources;
 use super::stages::{self, Fast, Lint, LintWork, Types};
 use crate::domain::analysis::places::by_place;
 use crate::error::EvolutionError;
+use crate::project::{SeenFiles, SourceFiles};
 use crate::spans::stage;
 use crate::tool_host::HostError;
 
@@ -52,9 +53,10 @@ impl Run<'_> {
     }
 
     async fn work(&self) -> Result<AnalysisReport, EvolutionError> {
-        let (inputs, project) = stage("find files", self.inputs()).await?;
         let root = self.project.root().to_path_buf();
-        let mut memory = self.context.cache.take(&root);
+        let (cache, of) = (Arc::clone(&self.context.cache), root.clone());
+        let mut memory = blocking(move || cache.take(&of)).await?;
+        let (inputs, project) = stage("find files", self.inputs(&memory.seen)).await?;
         part::adopt(&mut memory.kept, &self.options.known);
         if memory.kept.answer_key == inputs.keys.answer.as_bytes()
             && !self.options.first_picture_only
@@ -71,14 +73,17 @@ impl Run<'_> {
     }
 
     /// What the stages work from, and the project's message.
-    pub(super) async fn inputs(&self) -> Result<(Inputs, proto::Project), EvolutionError> {
+    pub(super) async fn inputs(
+        &self,
+        seen: &Arc<SeenFiles>,
+    ) -> Result<(Inputs, proto::Project), EvolutionError> {
         self.progress.tell("files", "looking for sources", 0, 0);
         let tools = self
             .context
             .host
             .tools_dir(&self.progress, self.cancel)
             .await?;
-        let (sources, project) = self.sources().await?;
+        let (sources, project) = self.sources(seen).await?;
         let sources = Arc::new(sources);
         let keys = self.keys(&sources, &tools).await?;
         let inputs = Inputs {
@@ -90,8 +95,12 @@ impl Run<'_> {
     }
 
     /// The files, and the project's message with what they show.
-    async fn sources(&self) -> Result<(Sources, proto::Project), EvolutionError> {
-        let mut chosen = self.project.source_files(&self.options.include).await?;
+    async fn sources(
+        &self,
+        seen: &Arc<SeenFiles>,
+    ) -> Result<(Sources, proto::Project), EvolutionError> {
+        let include = &self.options.include;
+        let mut chosen = self.project.source_files_again(include, seen).await?;
         let is_part = self.options.share.is_some()
             || !self.options.include.is_empty()
             || !self.project.asked().as_os_str().is_empty();
@@ -103,12 +112,21 @@ impl Run<'_> {
             chosen.files.retain(|file| own.contains(&file.path));
         }
         if !is_part {
+            self.keep_seen(seen, &chosen);
             return Ok((Sources::of(chosen, None), message));
         }
         let paths: BTreeSet<String> = chosen.files.into_iter().map(|file| file.path).collect();
-        let mut all = self.project.every_source_file().await?;
+        let mut all = self.project.every_source_file(seen).await?;
+        self.keep_seen(seen, &all);
         all.unread = chosen.unread;
         Ok((Sources::of(all, Some(&paths)), message))
+    }
+
+    /// Forgets files that are gone.
+    fn keep_seen(&self, seen: &SeenFiles, all: &SourceFiles) {
+        let files = all.files.iter().map(|file| &*file.path);
+        let unread = all.unread.iter().map(|file| &*file.path);
+        seen.keep(self.project.root(), files.chain(unread));
     }
 
     /// The answer of the last analysis, since nothing changed.

@@ -4,6 +4,7 @@
 //! history, ranking. What parts told has the keys of the cache, so it is taken over only where it is still true.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -82,7 +83,7 @@ impl Run<'_> {
     }
 
     async fn part_work(&self) -> Result<PartAnswers, EvolutionError> {
-        let (inputs, _) = self.inputs().await?;
+        let (inputs, _) = self.inputs(&Arc::default()).await?;
         let (cache, root) = (
             self.context.cache.clone(),
             self.project.root().to_path_buf(),

@@ -4,6 +4,7 @@ mod caching;
 mod linting;
 mod parts;
 mod story;
+mod warm;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
