@@ -2,6 +2,7 @@
 //! and its working tree stays as it was.
 
 mod idempotence;
+mod interrupted;
 mod people;
 mod tasks;
 
