@@ -19,9 +19,19 @@ pub fn signal(pid: u32, signal: Signal) {
 /// Resident memory of `pid` in bytes; 0 if it is gone.
 #[must_use]
 pub fn resident_bytes(pid: u32) -> u64 {
+    status_bytes(pid, "VmRSS:")
+}
+
+/// The most memory that was ever resident of `pid`, in bytes; 0 if it is gone.
+#[must_use]
+pub fn peak_resident_bytes(pid: u32) -> u64 {
+    status_bytes(pid, "VmHWM:")
+}
+
+fn status_bytes(pid: u32, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let kib = status.lines().find_map(|line| {
-        line.strip_prefix("VmRSS:")?
+        line.strip_prefix(field)?
             .trim()
             .strip_suffix(" kB")?
             .parse::<u64>()

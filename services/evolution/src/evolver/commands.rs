@@ -16,23 +16,8 @@ const MAX_OUTPUT: usize = 4 << 20;
 const GIT_TIMEOUT: Duration = Duration::from_secs(300);
 /// From SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_millis(500);
-/// Settings that would run programs of a repository's choice, or change bytes on their way.
-const SETTINGS: [&str; 14] = [
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.autocrlf=false",
-    "-c",
-    "core.safecrlf=false",
-    "-c",
-    "commit.gpgsign=false",
-    "-c",
-    "gc.auto=0",
-    "-c",
-    "maintenance.auto=false",
-];
+/// Settings that would change bytes on their way.
+const SETTINGS: [&str; 4] = ["-c", "core.autocrlf=false", "-c", "core.safecrlf=false"];
 /// Variables that configure git as a whole.
 const GIT_VARIABLES: [&str; 4] = [
     "GIT_CONFIG_GLOBAL",
@@ -137,12 +122,7 @@ pub(super) async fn ask_git(
 
 /// The environment of git in a folder: it asks nobody, and runs no program that the repository names.
 fn environment(folder: &Path) -> Vec<(OsString, OsString)> {
-    let fixed = [
-        ("GIT_TERMINAL_PROMPT", "0"),
-        ("GIT_LFS_SKIP_SMUDGE", "1"),
-        ("GIT_EDITOR", "true"),
-        ("LC_ALL", "C"),
-    ];
+    let fixed = [("GIT_LFS_SKIP_SMUDGE", "1"), ("LC_ALL", "C")];
     let own = fixed.map(|(name, value)| (OsString::from(name), OsString::from(value)));
     inherited_env(GIT_VARIABLES)
         .chain(own)

@@ -23,8 +23,6 @@ mod revert;
 mod reverting;
 mod sources;
 #[cfg(test)]
-mod suite;
-#[cfg(test)]
 mod tests;
 mod types;
 mod verify;

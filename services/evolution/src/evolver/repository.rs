@@ -166,8 +166,8 @@ fn ask(folder: &Path, args: &[&str], input: &[u8]) -> Result<Vec<u8>, EvolutionE
 
 fn ask_once(folder: &Path, args: &[&str], input: &[u8]) -> Result<Output, EvolutionError> {
     let mut command = git::command(folder);
-    command.args(["-c", "core.fsmonitor=false"]).args(args);
     command
+        .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
