@@ -42,7 +42,7 @@ pub(crate) struct Args {
     /// Say what SHIM's own history of the project shows, too
     #[arg(long)]
     history: bool,
-    /// Analyze again whenever a file changes, until Ctrl-C
+    /// Analyze again whenever a file changes, until Ctrl-C; print what is new
     #[arg(long, conflicts_with = "sarif")]
     watch: bool,
     /// The most opportunities, hotspots and figures [default: 20]
@@ -100,21 +100,54 @@ pub(crate) async fn run(
     };
     let mut service = connection::evolution(config).await?;
     if args.watch {
-        return watch::follow(&args.path, async || {
-            match analyze(&mut service, asked.clone()).await {
-                Ok(analysis) => print(&args, &analysis, out),
-                // A file in the middle of a change; the next one may mend it.
-                Err(failure) => {
-                    say::line(format_args!("the analysis failed: {failure}"));
-                    Ok(())
-                }
-            }
-        })
-        .await;
+        return watch(&args, &mut service, asked, out).await;
     }
     let analysis = analyze(&mut service, asked).await?;
     print(&args, &analysis, out)?;
     Ok(exit_code(&args, &analysis.report))
+}
+
+/// Analyzes again and again. What a report tells is printed when it differs from the one before.
+async fn watch(
+    args: &Args,
+    service: &mut Service,
+    asked: AnalyzeWorkflowRequest,
+    out: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
+    let (mut last, mut has_failed): (Option<Analysis>, bool) = (None, false);
+    let place = PathBuf::from(&asked.path);
+    watch::follow(place, &args.include, async || {
+        let analysis = match analyze(service, asked.clone()).await {
+            Ok(analysis) => analysis,
+            // A file in the middle of a change; the next one may mend it.
+            Err(failure) if last.is_some() => {
+                say::line(format_args!("the analysis failed: {failure}"));
+                has_failed = true;
+                return Ok(None);
+            }
+            Err(failure) => return Err(failure),
+        };
+        let root = analysis.report.project.as_ref();
+        let root = root.map(|project| PathBuf::from(&project.root));
+        let is_news = last.as_ref().map(what_is_told) != Some(what_is_told(&analysis));
+        if is_news || std::mem::take(&mut has_failed) {
+            print(args, &analysis, out)?;
+        }
+        last = Some(analysis);
+        Ok(root)
+    })
+    .await
+}
+
+/// An analysis without what differs from run to run.
+fn what_is_told(analysis: &Analysis) -> (AnalysisReport, Vec<Finding>) {
+    let mut report = analysis.report.clone();
+    report.analysis_id.clear();
+    report.duration = None;
+    for run in &mut report.tools {
+        (run.duration, run.cached_files) = (None, 0);
+    }
+    (report, analysis.findings.clone())
 }
 
 async fn analyze(

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::analyzer::{self, AnalysisOptions, AnalyzerContext};
 use crate::config::Config;
 use crate::error::EvolutionError;
-use crate::evolver::{Approval, Evolver, EvolverLimits, Watch};
+use crate::evolver::{Approval, AtWork, Evolver, EvolverLimits, Watch};
 use crate::patterns::PatternEngine;
 use crate::peers::Peers;
 use crate::project::{Project, TrustStore};
@@ -91,6 +91,7 @@ impl Engine {
         (host.idle, host.memory) = (config.idle, config.host_memory_mib << 20);
         let host = ToolHost::new(host, Arc::clone(&groups), background)?;
         let analyzer = AnalyzerContext::open(host.clone(), Arc::clone(&groups), &config.data_dir)?;
+        analyzer.keep_ready(config.idle, background);
         let evolver = evolver(&config, &store, &host, &groups)?;
         Ok(Self {
             room: Arc::new(Semaphore::new(config.parallel)),
@@ -143,7 +144,11 @@ impl Engine {
         decision: Decision,
         watch: Watch<'_>,
     ) -> Result<Evolution, EvolutionError> {
-        let found = self.store.evolution(&decision.evolution_id).await?;
+        let mut found = self.store.evolution(&decision.evolution_id).await?;
+        if found.evolution.state() == EvolutionState::Applying {
+            self.evolver.settle(&found.evolution.evolution_id).await?;
+            found = self.store.evolution(&decision.evolution_id).await?;
+        }
         let evolution = found.evolution;
         let is_decided = !matches!(
             evolution.state(),
@@ -179,7 +184,8 @@ impl Engine {
     ) -> Result<Evolution, EvolutionError> {
         let found = self.store.evolution(evolution_id).await?;
         let evolution = found.evolution;
-        if evolution.state() == EvolutionState::Reverted && found.request_id == request_id {
+        let is_decided = evolution.state() == EvolutionState::Reverted;
+        if is_decided && !request_id.is_empty() && found.request_id == request_id {
             return Ok(evolution);
         }
         let project = self.project_of(&evolution).await?;
@@ -258,6 +264,7 @@ fn evolver(
             tool: TOOL_LIMIT,
             tests: config.test_timeout,
         },
+        at_work: AtWork::default(),
     })
 }
 

@@ -116,10 +116,11 @@ impl service::Service for Service {
     fn register(&self, server: Server) -> Server {
         let evolution = EvolutionServiceServer::new(self.api.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let Api { store, tasks, .. } = &self.api;
-        let (store, ready, stop) = (store.clone(), server.readiness(), tasks.shutdown().clone());
+        let Api { engine, tasks, .. } = &self.api;
+        let (ready, stop) = (server.readiness(), tasks.shutdown().clone());
+        let evolver = engine.evolver.clone();
         tasks.spawn_restarting("evolution_readiness", move || {
-            readiness::run(store.clone(), NAME, ready.clone(), stop.clone())
+            readiness::run(evolver.clone(), NAME, ready.clone(), stop.clone())
         });
         server.with(evolution)
     }

@@ -30,7 +30,7 @@ struct CodeEnv {
 impl CodeEnv {
     async fn new() -> Self {
         let (temp, redis) = (TempEnv::new(), Redis::start());
-        share_tools(&temp.data_dir());
+        node::share_evolution_tools(&temp.data_dir());
         let launch = Launch::stack(&temp.data_dir(), &redis.url())
             .env("SHIM_EVOLUTION_ROOTS", &temp.root().display().to_string());
         let service = launch.start_or_panic().await;
@@ -116,21 +116,6 @@ impl CodeEnv {
         assert_eq!(self.git(&["worktree", "list"]).lines().count(), 1);
         let source = std::fs::read_to_string(self.root().join("src/ranges.js")).unwrap();
         assert_eq!(source, SOURCE);
-    }
-}
-
-/// The packages that the tests of all crates share, if they are installed: installing them takes a minute.
-fn share_tools(data_dir: &Path) {
-    use std::os::unix::fs::{DirBuilderExt, symlink};
-    let tools = data_dir.join("tools");
-    let mut private = std::fs::DirBuilder::new();
-    private.recursive(true).mode(0o700).create(&tools).unwrap();
-    let shared = std::fs::read_dir(node::folder().join("evolution"));
-    for installed in shared.into_iter().flatten().flatten() {
-        let name = installed.file_name();
-        if name.to_string_lossy().len() == 16 {
-            symlink(installed.path(), tools.join(name)).unwrap();
-        }
     }
 }
 

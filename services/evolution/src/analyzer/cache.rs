@@ -17,6 +17,7 @@ use shim_runtime::stack::make_private_dir;
 use super::graph::Resolved;
 use crate::domain::analysis::facts::FileFacts;
 use crate::domain::analysis::history::History;
+use crate::project::SeenFiles;
 
 /// Changes with the meaning of what is kept.
 const FORMAT: &str = concat!("shim-analysis 2 ", env!("CARGO_PKG_VERSION"));
@@ -106,6 +107,8 @@ pub(super) struct KeptTypes {
 pub(super) struct Memory {
     /// As on disk.
     pub(super) kept: Kept,
+    /// Its source files as they were read.
+    pub(super) seen: Arc<SeenFiles>,
     /// Facts by the hash of grammar and content.
     pub(super) facts: HashMap<blake3::Hash, Arc<FileFacts>>,
     /// Where imports lead.

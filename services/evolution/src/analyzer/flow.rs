@@ -16,6 +16,7 @@ use super::sources::Sources;
 use super::stages::{self, Fast, Lint, LintWork, Types};
 use crate::domain::analysis::places::by_place;
 use crate::error::EvolutionError;
+use crate::project::{SeenFiles, SourceFiles};
 use crate::tool_host::HostError;
 
 /// ESLint has linted so many files before a first picture could be read.
@@ -49,7 +50,10 @@ impl Run<'_> {
             .host
             .tools_dir(&self.progress, self.cancel)
             .await?;
-        let (sources, project) = self.sources().await?;
+        let root = self.project.root().to_path_buf();
+        let (cache, of) = (Arc::clone(&self.context.cache), root.clone());
+        let mut memory = blocking(move || cache.take(&of)).await?;
+        let (sources, project) = self.sources(&memory.seen).await?;
         let sources = Arc::new(sources);
         let keys = self.keys(&sources, &tools).await?;
         let inputs = Inputs {
@@ -57,8 +61,6 @@ impl Run<'_> {
             keys,
             tools,
         };
-        let root = self.project.root().to_path_buf();
-        let mut memory = self.context.cache.take(&root);
         if memory.kept.answer_key == inputs.keys.answer.as_bytes()
             && !self.options.first_picture_only
             && let Some(report) = memory.kept.report.clone()
@@ -74,19 +76,32 @@ impl Run<'_> {
     }
 
     /// The files, and the project's message with what they show.
-    async fn sources(&self) -> Result<(Sources, proto::Project), EvolutionError> {
-        let chosen = self.project.source_files(&self.options.include).await?;
+    async fn sources(
+        &self,
+        seen: &Arc<SeenFiles>,
+    ) -> Result<(Sources, proto::Project), EvolutionError> {
+        let include = &self.options.include;
+        let chosen = self.project.source_files_again(include, seen).await?;
         let is_part =
             !self.options.include.is_empty() || !self.project.asked().as_os_str().is_empty();
         let mut message = self.project.to_message();
         chosen.describe(&mut message);
         if !is_part {
+            self.keep_seen(seen, &chosen);
             return Ok((Sources::of(chosen, None), message));
         }
         let paths: BTreeSet<String> = chosen.files.into_iter().map(|file| file.path).collect();
-        let mut all = self.project.every_source_file().await?;
+        let mut all = self.project.every_source_file(seen).await?;
+        self.keep_seen(seen, &all);
         all.unread = chosen.unread;
         Ok((Sources::of(all, Some(&paths)), message))
+    }
+
+    /// Forgets files that are gone.
+    fn keep_seen(&self, seen: &SeenFiles, all: &SourceFiles) {
+        let files = all.files.iter().map(|file| &*file.path);
+        let unread = all.unread.iter().map(|file| &*file.path);
+        seen.keep(self.project.root(), files.chain(unread));
     }
 
     /// The answer of the last analysis, since nothing changed.

@@ -20,6 +20,7 @@ mod report;
 mod run;
 mod sources;
 mod stages;
+mod standby;
 #[cfg(test)]
 mod tests;
 mod types;

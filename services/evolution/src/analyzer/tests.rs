@@ -3,6 +3,7 @@
 mod caching;
 mod linting;
 mod story;
+mod warm;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -178,10 +178,14 @@ impl Run<'_> {
         }
     }
 
-    async fn oxlint_program(&self, tools: &Path) -> Result<Oxlint, EvolutionError> {
+    async fn oxlint_program(&self, tools: &Path) -> Result<Oxlint<'_>, EvolutionError> {
+        let host = &self.context.host;
+        let scripts = host.scripts_dir(&self.progress, self.cancel).await?;
         Ok(Oxlint {
-            node: self.context.host.node().await?,
-            script: tools.join("node_modules/oxlint/bin/oxlint"),
+            node: host.node().await?,
+            script: scripts.join("oxlint.mjs"),
+            package: tools.join("node_modules/oxlint"),
+            standby: &self.context.standby,
             config: self.context.oxlint_config.clone(),
             tool: TOOL.to_owned(),
         })
