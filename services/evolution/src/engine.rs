@@ -17,13 +17,14 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::analyzer::{self, AnalysisOptions, AnalyzerContext};
+use crate::analyzer::{self, AnalysisOptions, AnalyzerContext, PartAnswers};
 use crate::config::Config;
 use crate::error::EvolutionError;
 use crate::evolver::{Approval, AtWork, Evolver, EvolverLimits, Watch};
 use crate::patterns::PatternEngine;
 use crate::peers::Peers;
 use crate::project::{Project, TrustStore};
+use crate::spans::stage;
 use crate::store::Store;
 use crate::test_generator::{self, Options as GenerateOptions};
 use crate::test_runs::TestRuns;
@@ -135,6 +136,22 @@ impl Engine {
         Ok(report)
     }
 
+    /// Asks the linters about the files of one part of the project at a path.
+    ///
+    /// # Errors
+    /// As the analyzer fails.
+    pub(crate) async fn analyze_part(
+        &self,
+        path: &Path,
+        options: AnalysisOptions,
+        events: mpsc::Sender<Event>,
+        cancel: &CancellationToken,
+    ) -> Result<PartAnswers, EvolutionError> {
+        let project = self.project(path).await?;
+        let part = analyzer::analyze_part(&self.analyzer, &project, options, events, cancel);
+        Box::pin(part).await
+    }
+
     /// Turns an evolution down, or applies and verifies it. A request that decided before gets the evolution as it is.
     ///
     /// # Errors
@@ -217,7 +234,7 @@ impl Engine {
             cancel,
         };
         let generation = test_generator::generate(tools, &project, options, on_function);
-        let mut report = Box::pin(generation).await?;
+        let mut report = Box::pin(stage("generate tests", Box::pin(generation))).await?;
         if let Some(proposal) = report.evolution.take() {
             let mut proposals = [proposal];
             let patterns = PatternEngine::load(&self.store, None).await?;

@@ -155,6 +155,17 @@ impl Cache {
         }
     }
 
+    /// What is known of a project, which stays there.
+    pub(super) fn known(&self, root: &Path) -> Kept {
+        let projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = projects.iter().find(|(known, _)| known == root);
+        if let Some((_, memory)) = known {
+            return memory.kept.clone();
+        }
+        drop(projects);
+        self.read(root).unwrap_or_default()
+    }
+
     /// Puts it back. With `is_new` it is written to the folder as well.
     pub(super) fn put(&self, root: &Path, mut memory: Memory, is_new: bool) {
         FORMAT.clone_into(&mut memory.kept.format);

@@ -13,6 +13,7 @@ use super::worktree::Worktree;
 use crate::domain::patterns::state_word;
 use crate::error::EvolutionError;
 use crate::project::Project;
+use crate::spans::stage;
 use crate::store::StateChange;
 
 /// A decision.
@@ -160,7 +161,7 @@ impl Evolver {
         let id = &evolution.evolution_id;
         let worktree = Worktree::add(self, &repository, id, &repository.head, watch.cancel).await?;
         let root = worktree.folder().join(&repository.prefix);
-        let baseline = self.baseline(project, &root, watch).await?;
+        let baseline = stage("look before", self.baseline(project, &root, watch)).await?;
         watch.progress.tell("apply", "applying the change", 0, 0);
         let applied = self
             .apply(&repository, worktree.folder(), files, watch.cancel)
@@ -169,21 +170,41 @@ impl Evolver {
             let reason = "the repository's filters leave nothing of the change".to_owned();
             return Ok(End::Discarded { reason });
         }
-        let fault = self
-            .verify(project, &root, &applied, baseline, checks, watch)
-            .await?;
+        let verification = self.verify(project, &root, &applied, baseline, checks, watch);
+        let fault = stage("verify", verification).await?;
         if let Some(reason) = fault {
             return Ok(End::Discarded { reason });
         }
+        let commit = self.commit(
+            approval,
+            evolution,
+            &repository,
+            &worktree,
+            checks,
+            watch.cancel,
+        );
+        let made = stage("commit", commit).await?;
+        Ok(End::Committed(made))
+    }
+
+    async fn commit(
+        &self,
+        approval: &Approval,
+        evolution: &Evolution,
+        repository: &Repository,
+        worktree: &Worktree,
+        checks: &[Check],
+        cancel: &CancellationToken,
+    ) -> Result<BranchCommit, EvolutionError> {
         let commit = self
-            .commit_staged(worktree.folder(), &message(evolution), watch.cancel)
+            .commit_staged(worktree.folder(), &message(evolution), cancel)
             .await?;
         self.note_checks(approval, checks).await?;
         let names = branch_names(evolution);
         let branch = self
-            .make_branch(&repository.work_tree, &names, &commit, watch.cancel)
+            .make_branch(&repository.work_tree, &names, &commit, cancel)
             .await?;
-        Ok(End::Committed(BranchCommit { branch, commit }))
+        Ok(BranchCommit { branch, commit })
     }
 
     /// Notes what verification said before the branch is made: whoever finds the branch after a crash finds that, too.
