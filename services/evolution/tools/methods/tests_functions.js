@@ -73,6 +73,7 @@ function functionsOf(ts, checker, sourceFile, fc, seed) {
     const type = checker.getTypeOfSymbolAtLocation(real, sourceFile);
     const signatures = type.getCallSignatures();
     if (signatures.length === 0 || type.getConstructSignatures().some((it) => it.declaration && ts.isConstructorDeclaration(it.declaration))) return;
+    if (real.declarations?.every((declaration) => isBundled(ts, declaration))) return;
     const node = implementation(ts, signatures, real, sourceFile);
     if (!node || [...found.values()].some((other) => other.start === node.getStart(sourceFile))) return;
     if (access === 'named' && !/^[A-Za-z_$][\w$]*$/.test(name)) return;
@@ -81,12 +82,25 @@ function functionsOf(ts, checker, sourceFile, fc, seed) {
   }
 }
 
+// Whether code stands in the wrapper that a bundler gives each module: its `module` and `exports` are not those of the file. The
+// function of an AMD module has them too, and they are.
+function isBundled(ts, declaration) {
+  for (let node = declaration.parent; node; node = node.parent) {
+    if (!ts.isFunctionExpression(node) && !ts.isArrowFunction(node)) continue;
+    const names = node.parameters.map((parameter) => parameter.name.getText());
+    const isWrapper = names.includes('module') && names.some((name) => name === 'exports' || name === 'require' || name.includes('webpack'));
+    const isAmd = ts.isCallExpression(node.parent) && /^(?:\w+\.)?define$/.test(node.parent.expression.getText());
+    if (isWrapper && !isAmd) return true;
+  }
+  return false;
+}
+
 // What is assigned to `module.exports` anywhere: wrappers for several module systems do it within a function.
 function assigned(ts, sourceFile) {
   const values = [];
   const visit = (node) => {
     const isAssignment = ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.EqualsToken;
-    if (isAssignment && ts.isPropertyAccessExpression(node.left) && node.left.getText(sourceFile) === 'module.exports') values.push(node.right);
+    if (isAssignment && ts.isPropertyAccessExpression(node.left) && node.left.getText(sourceFile) === 'module.exports' && !isBundled(ts, node)) values.push(node.right);
     ts.forEachChild(node, visit);
   };
   visit(sourceFile);
