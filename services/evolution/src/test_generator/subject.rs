@@ -26,6 +26,9 @@ pub(super) fn subject<'a>(
     if first.missing.contains(&function.id) {
         return Err("its module does not export it as a function".to_owned());
     }
+    if let Some(why) = first.given_up.get(&function.id) {
+        return Err(why.clone());
+    }
     let calls = first.observed.get(&function.id).unwrap_or(&NOTHING);
     let again = second.observed.get(&function.id).unwrap_or(&NOTHING);
     let seen: Vec<&Seen> = calls.values().collect();
@@ -36,6 +39,7 @@ pub(super) fn subject<'a>(
     let subject = Subject {
         id: function.id,
         name: &function.name,
+        is_class: function.is_class(),
         parameters: function
             .parameters
             .iter()
@@ -63,7 +67,7 @@ fn usable_calls<'a>(
         let seen = calls.get(&at);
         let why = match seen {
             Some(seen) => unusable(seen, again.get(&at)),
-            None => Some("ends the process or does not end"),
+            None => Some("ends the process or has to be ended with it"),
         };
         match (seen, why) {
             (Some(seen), None) => usable.push(Call {

@@ -1,6 +1,7 @@
 //! How a project writes its tests, so that new ones look alike: where, named how, with which modules and which assertions.
 
 use super::runner::RunnerKind;
+use super::style::Style;
 
 /// How tests state what they expect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub(crate) struct Habits {
     pub(crate) imports_runner: bool,
     /// Whether they name a module with its extension.
     pub(crate) names_extension: bool,
+    /// How their texts look.
+    pub(crate) style: Style,
 }
 
 /// A test file of a project, by path and text.
@@ -93,6 +96,7 @@ impl Habits {
                 _ => false,
             },
             names_extension: most(&|test| names_extension(&test.text)),
+            style: Style::of(tests.iter().map(|test| test.text.as_str())),
         }
     }
 
