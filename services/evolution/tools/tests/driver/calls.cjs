@@ -5,7 +5,7 @@
 const vm = require('vm');
 const timers = require('timers');
 const { evaluate, literal } = require('./literals.cjs');
-const { watched } = require('./effects.cjs');
+const { leave, watched } = require('./effects.cjs');
 
 const SETTLE_MS = 1000;
 const MAX_ITEMS = 100;
@@ -24,7 +24,9 @@ function bounded(f, limit, effects) {
     box.run = run;
     return { value: script.runInContext(box, { timeout: limit }) };
   } catch (error) {
-    return error?.code === 'ERR_SCRIPT_EXECUTION_TIMEOUT' ? { isEndless: true } : { error };
+    if (error?.code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') return { error };
+    leave();
+    return { isEndless: true };
   }
 }
 

@@ -7,7 +7,7 @@
 const fs = require('fs');
 const { observe } = require('./observe.cjs');
 const { screen } = require('./screen.cjs');
-const { catchStrays, watchEffects } = require('./effects.cjs');
+const { catchStrays, unwatched, watchEffects } = require('./effects.cjs');
 
 const append = fs.appendFileSync;
 
@@ -19,7 +19,7 @@ function told(error) {
 async function run(load, folder, name) {
   const plan = JSON.parse(fs.readFileSync(`${folder}/${name}.plan.json`, 'utf8'));
   const journal = `${folder}/${name}.journal`;
-  const write = (line) => append(journal, `${JSON.stringify(line)}\n`);
+  const write = (line) => unwatched(() => append(journal, `${JSON.stringify(line)}\n`));
   const strays = [];
   watchEffects();
   const release = catchStrays((error) => strays.push(told(error)));

@@ -27,6 +27,16 @@ function watched(effects, f) {
   return calls.run(effects, f);
 }
 
+// What ends a call from within skips the code that leaves its context.
+function leave() {
+  calls.enterWith(undefined);
+}
+
+// Runs `f` as no call.
+function unwatched(f) {
+  return calls.exit(f);
+}
+
 function isWild(effects) {
   return [...effects].some((effect) => BLOCKED.has(effect));
 }
@@ -107,4 +117,4 @@ function shiftClock(days) {
   };
 }
 
-module.exports = { watched, isWild, watchEffects, catchStrays, shiftClock };
+module.exports = { watched, unwatched, leave, isWild, watchEffects, catchStrays, shiftClock };

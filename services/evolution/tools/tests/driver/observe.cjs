@@ -37,7 +37,9 @@ async function observeFunction(f, target, skip, write) {
     const seen = await seenOf(f, target, target.cases[at]).catch(unreadable);
     write({ step: 'end', f: target.id, at, ...seen });
     calls++;
-    if (seen.is_endless && ++endless === MAX_ENDLESS) {
+    if (seen.is_endless) endless++;
+    const isLast = at === target.cases.length - 1;
+    if (endless === MAX_ENDLESS || (isLast && endless > 0 && endless === calls)) {
       write({ step: 'given_up', f: target.id, why: `it does not end: ${endless} of its calls were stopped after ${CALL_MS / 1000} s` });
       return;
     }
