@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use shim_exec::Groups;
 use tokio_util::sync::CancellationToken;
 
 use super::programs::{Finished, Program, ProgramError};
+use super::standby::Standby;
 use crate::domain::analysis::oxlint::{self, OxlintAnswer};
 
 /// Rules that find what is wrong, not what is unusual. A configuration of the project would execute code, and would hide files.
@@ -18,18 +20,22 @@ const LIMIT: Duration = Duration::from_secs(120);
 const MAX_ARGUMENT_BYTES: usize = 512 << 10;
 
 /// Oxlint, as it is installed.
-pub(super) struct Oxlint {
+pub(super) struct Oxlint<'a> {
     /// Node, which loads it.
     pub(super) node: PathBuf,
-    /// Its start file.
+    /// Our script that waits for a run.
     pub(super) script: PathBuf,
+    /// Its package.
+    pub(super) package: PathBuf,
     /// Our configuration.
     pub(super) config: PathBuf,
     /// Name and version.
     pub(super) tool: String,
+    /// Where it may wait, loaded.
+    pub(super) standby: &'a Standby,
 }
 
-impl Oxlint {
+impl Oxlint<'_> {
     /// Lints the files, each with its text.
     ///
     /// # Errors
@@ -43,32 +49,53 @@ impl Oxlint {
     ) -> Result<OxlintAnswer, ProgramError> {
         let mut answer = OxlintAnswer::default();
         for names in commands(texts.keys().copied()) {
-            let finished = self.program(root, names).run(groups, cancel).await?;
-            // It exits with 1 for findings as well as for failures: its JSON tells them apart.
-            let read = oxlint::read(&finished.stdout, &self.tool, texts);
-            let read = read.map_err(|why| misread(&finished, &why))?;
+            let input = self.input(root, names);
+            // What waited may have died since.
+            let known = match self.standby.take(&self.program()) {
+                Some(started) => {
+                    let finished = started.finish(&input, cancel).await?;
+                    oxlint::read(&finished.stdout, &self.tool, texts).ok()
+                }
+                None => None,
+            };
+            let read = match known {
+                Some(read) => read,
+                None => {
+                    let finished = self.program().start(groups).await?;
+                    let finished = finished.finish(&input, cancel).await?;
+                    // It exits with 1 for findings as well as for failures: its JSON tells them apart.
+                    let read = oxlint::read(&finished.stdout, &self.tool, texts);
+                    read.map_err(|why| misread(&finished, &why))?
+                }
+            };
             answer.findings.extend(read.findings);
             answer.unparsed.extend(read.unparsed);
         }
+        self.standby.want(self.program());
         Ok(answer)
     }
 
-    /// The command for files of these names.
-    fn program(&self, root: &Path, names: Vec<String>) -> Program {
-        let mut args = vec![
-            self.script.display().to_string(),
-            "--format=json".to_owned(),
-        ];
-        args.push(format!("--config={}", self.config.display()));
-        args.extend(["--disable-nested-config", "--no-ignore"].map(str::to_owned));
-        args.extend(names);
+    /// The program that waits for [`Self::input`].
+    fn program(&self) -> Program {
+        let paths = [&self.script, &self.package];
         Program {
             file: self.node.clone(),
-            args,
-            folder: root.to_path_buf(),
+            args: paths.map(|path| path.display().to_string()).into(),
+            folder: self.package.clone(),
             env: Vec::new(),
             limit: LIMIT,
         }
+    }
+
+    /// A run over files of these names.
+    fn input(&self, root: &Path, names: Vec<String>) -> Vec<u8> {
+        let mut args = vec!["--format=json".to_owned()];
+        args.push(format!("--config={}", self.config.display()));
+        args.extend(["--disable-nested-config", "--no-ignore"].map(str::to_owned));
+        args.extend(names);
+        json!({ "folder": root, "args": args })
+            .to_string()
+            .into_bytes()
     }
 }
 

@@ -109,11 +109,7 @@ impl Generation<'_> {
         let (mut last, mut evolution) = (first, None);
         if !files.is_empty() {
             progress.tell("tests", "all tests together", 0, 0);
-            let after = match before.run.verdict {
-                // A suite that never ends is not waited for twice.
-                Verdict::TimedOut => Measured::unknown(&before),
-                _ => measure(&mut self.bench, &self.instrumented, "hits-after").await?,
-            };
+            let after = self.measure_after(&before).await?;
             last = after.figures(&self.instrumented, scores.1);
             let why = why(&files, &before, &after, [&first, &last]);
             evolution = Some(proposal(project.clone(), &self.new_files(&files), why));
@@ -130,6 +126,14 @@ impl Generation<'_> {
         })
     }
 
+    /// The figures with the new tests; a suite that never ends is not waited for twice.
+    async fn measure_after(&mut self, before: &Measured) -> Result<Measured, EvolutionError> {
+        match before.run.verdict {
+            Verdict::TimedOut => Ok(Measured::unknown(before)),
+            _ => measure(&mut self.bench, &self.instrumented, "hits-after").await,
+        }
+    }
+
     /// Makes tests of what functions do, and tries them against mutants.
     async fn try_out(
         &mut self,
@@ -141,6 +145,9 @@ impl Generation<'_> {
         progress.tell("tests", "trying inputs", 0, 0);
         let looks = observe::observe(&mut self.bench, chosen).await?;
         let tests = self.candidates(chosen, &looks);
+        if tests.is_empty() {
+            return Ok(Tried::default());
+        }
         let text = format!("{} tests that may be kept", tests.len());
         progress.tell("mutants", text, 0, 0);
         let bench = &mut self.bench;

@@ -216,6 +216,19 @@ impl ToolHost {
         Ok(ready.installed.folder.clone())
     }
 
+    /// The folder with our scripts for Node.
+    ///
+    /// # Errors
+    /// As [`Self::tools_dir`].
+    pub(crate) async fn scripts_dir(
+        &self,
+        progress: &ProgressSink,
+        cancel: &CancellationToken,
+    ) -> Result<PathBuf, EvolutionError> {
+        let ready = Box::pin(self.ready(progress, cancel)).await?;
+        Ok(ready.installed.scripts.clone())
+    }
+
     /// The Node that runs the tools; for programs of the project that run beside the host.
     ///
     /// # Errors

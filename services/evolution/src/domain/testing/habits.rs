@@ -14,6 +14,16 @@ pub(crate) enum Assertions {
     Chai,
 }
 
+impl Assertions {
+    fn of(kind: RunnerKind, is_chai: bool) -> Self {
+        match kind {
+            RunnerKind::Vitest | RunnerKind::Jest => Self::Expect,
+            RunnerKind::Mocha if is_chai => Self::Chai,
+            _ => Self::Assert,
+        }
+    }
+}
+
 /// Where tests stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Placement {
@@ -46,6 +56,8 @@ pub(crate) struct Habits {
     pub(crate) names_extension: bool,
     /// How their texts look.
     pub(crate) style: Style,
+    /// Whether they are written with `suite` and `test`, as Mocha's interface `tdd` has them.
+    pub(crate) is_tdd: bool,
 }
 
 /// A test file of a project, by path and text.
@@ -75,11 +87,6 @@ impl Habits {
         let placement = most_frequent(tests.iter().map(|test| placement(&test.path)));
         let own_esm = most(&|test| has_import(&test.text));
         let chai = most(&|test| test.text.contains("chai") && test.text.contains("expect"));
-        let assertions = match kind {
-            RunnerKind::Vitest | RunnerKind::Jest => Assertions::Expect,
-            RunnerKind::Mocha if chai => Assertions::Chai,
-            _ => Assertions::Assert,
-        };
         let uses_globals = tests.iter().any(|test| test.text.contains("expect("))
             && !most(&|test| test.text.contains("'vitest'") || test.text.contains("\"vitest\""));
         Self {
@@ -89,7 +96,7 @@ impl Habits {
             extension: extension
                 .unwrap_or_else(|| if is_typescript { "ts" } else { "js" }.to_owned()),
             is_esm: if tests.is_empty() { is_esm } else { own_esm },
-            assertions,
+            assertions: Assertions::of(kind, chai),
             imports_runner: match kind {
                 RunnerKind::Vitest => !uses_globals,
                 RunnerKind::Jest => most(&|test| test.text.contains("@jest/globals")),
@@ -97,6 +104,16 @@ impl Habits {
             },
             names_extension: most(&|test| names_extension(&test.text)),
             style: Style::of(tests.iter().map(|test| test.text.as_str())),
+            is_tdd: kind == RunnerKind::Mocha && most(&|test| is_tdd(&test.text)),
+        }
+    }
+
+    /// What begins a group of tests, and a test.
+    pub(crate) fn words(&self) -> (&'static str, &'static str) {
+        if self.is_tdd {
+            ("suite", "test")
+        } else {
+            ("describe", "it")
         }
     }
 
@@ -235,6 +252,12 @@ fn placement(path: &str) -> Placement {
 fn has_import(text: &str) -> bool {
     text.lines()
         .any(|line| line.starts_with("import ") || line.starts_with("import{"))
+}
+
+/// Whether tests stand in suites and nothing is described.
+fn is_tdd(text: &str) -> bool {
+    let calls = |word: &str| text.lines().any(|line| line.trim_start().starts_with(word));
+    calls("suite(") && calls("test(") && !calls("describe(")
 }
 
 /// Whether relative modules are named with an extension.
