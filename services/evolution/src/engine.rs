@@ -124,7 +124,7 @@ impl Engine {
         events: mpsc::Sender<Event>,
         cancel: &CancellationToken,
     ) -> Result<AnalysisReport, EvolutionError> {
-        let project = self.project(path).await?;
+        let project = analyzer::timed("project", self.project(path)).await?;
         // Boxed: the future of an analysis is so large that its copies overflow the stack of a thread.
         let analysis = analyzer::analyze(&self.analyzer, &project, options, events, cancel);
         let mut report = Box::pin(analysis).await?;

@@ -11,7 +11,7 @@ use super::cache::{Kept, KeptFile, KeptTypes, Memory};
 use super::eslint;
 use super::keys::{Inputs, Keys};
 use super::report::{self, CodeFacts, ToolResults};
-use super::run::{Run, blocking};
+use super::run::{Run, blocking, timed};
 use super::sources::Sources;
 use super::stages::{self, Fast, Lint, LintWork, Types};
 use crate::domain::analysis::places::by_place;
@@ -53,9 +53,9 @@ impl Run<'_> {
         let root = self.project.root().to_path_buf();
         let (cache, of) = (Arc::clone(&self.context.cache), root.clone());
         let mut memory = blocking(move || cache.take(&of)).await?;
-        let (sources, project) = self.sources(&memory.seen).await?;
+        let (sources, project) = timed("sources", self.sources(&memory.seen)).await?;
         let sources = Arc::new(sources);
-        let keys = self.keys(&sources, &tools).await?;
+        let keys = timed("keys", self.keys(&sources, &tools)).await?;
         let inputs = Inputs {
             sources,
             keys,
@@ -71,7 +71,8 @@ impl Run<'_> {
         }
         let (report, is_new) = self.analyze(project, &inputs, &mut memory).await?;
         let cache = Arc::clone(&self.context.cache);
-        blocking(move || cache.put(&root, memory, is_new)).await?;
+        let put = blocking(move || cache.put(&root, memory, is_new));
+        timed("cache", put).await?;
         Ok(report)
     }
 
@@ -145,7 +146,8 @@ impl Run<'_> {
         } = stages;
         let results = self.whole_results(&lint, &fast, &types, inputs);
         let id = self.id.clone();
-        let (report, findings) = blocking(move || report::report(&code, results, &id)).await?;
+        let report = blocking(move || report::report(&code, results, &id));
+        let (report, findings) = timed("report", report).await?;
         let report = self.finish(report);
         if self.options.with_findings {
             self.send_findings(findings).await?;
@@ -173,11 +175,12 @@ impl Run<'_> {
         let lint = Box::pin(async {
             match self.options.first_picture_only {
                 true => Ok(work.unasked()),
-                false => self.lint(work, &inputs.keys).await,
+                false => timed("eslint", self.lint(work, &inputs.keys)).await,
             }
         });
         let others = Box::pin(async {
-            let (code, fast) = self.quick(project, inputs, memory, fast_lint).await?;
+            let quick = self.quick(project, inputs, memory, fast_lint);
+            let (code, fast) = timed("quick", quick).await?;
             if is_slow || self.options.first_picture_only {
                 self.send_first_picture(&code, &fast, &inputs.sources)
                     .await?;

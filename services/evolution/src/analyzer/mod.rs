@@ -34,6 +34,7 @@ use crate::error::EvolutionError;
 use crate::project::Project;
 
 pub(crate) use context::{AnalysisOptions, AnalyzerContext};
+pub(crate) use run::timed;
 
 /// Analyzes a project. Progress, the first picture and findings go to `events`; the report is the answer.
 ///

@@ -162,6 +162,10 @@ mod tests {
         std::fs::write(&path, "one").unwrap();
         assert_eq!(seen(&path, SystemTime::now()).of(&path), None);
         let before = SystemTime::now() - Duration::from_secs(3_600);
-        assert_eq!(seen(&path, before).of(&path), None, "a clock that was put back");
+        assert_eq!(
+            seen(&path, before).of(&path),
+            None,
+            "a clock that was put back"
+        );
     }
 }

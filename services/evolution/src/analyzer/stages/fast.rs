@@ -17,7 +17,7 @@ use crate::analyzer::keys::{Inputs, file_key};
 use crate::analyzer::oxlint::{CONFIG, Oxlint};
 use crate::analyzer::programs::ProgramError;
 use crate::analyzer::report::CodeFacts;
-use crate::analyzer::run::{Run, blocking};
+use crate::analyzer::run::{Run, blocking, timed};
 use crate::analyzer::sources::{CHANGED, Source, Sources, texts};
 use crate::domain::analysis::coverage::CoverageFacts;
 use crate::domain::analysis::history::History;
@@ -63,11 +63,11 @@ impl Run<'_> {
         let (sources, keys) = (&inputs.sources, &inputs.keys);
         let others = fast_key(&inputs.tools);
         let mut known = divided(&sources.files, known, &others, &keys.world);
-        let texts = self.texts(sources, &known.asked, memory).await?;
+        let texts = timed("texts", self.texts(sources, &known.asked, memory)).await?;
         let code = self.code(inputs, &texts, memory);
         let (found, linted, history, coverage) = tokio::join!(
-            blocking(move || code.find()),
-            self.oxlint(&known.asked, &texts, &inputs.tools),
+            timed("code", blocking(move || code.find())),
+            timed("oxlint", self.oxlint(&known.asked, &texts, &inputs.tools)),
             self.history(known_history(memory, &keys.history)),
             self.coverage(sources),
         );
