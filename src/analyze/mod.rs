@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod printed;
 mod report;
+mod split;
 mod watch;
 
 use std::io::Write;
@@ -13,7 +14,7 @@ use clap::ValueEnum;
 use serde_json::json;
 use shim_proto::evolution::v1::analyze_workflow_response::Event;
 use shim_proto::evolution::v1::{AnalysisReport, AnalyzeWorkflowRequest, Finding};
-use shim_proto::limits::evolution::MAX_ITEMS;
+use shim_proto::limits::evolution::{MAX_ITEMS, MAX_PARTS};
 use tonic::Request;
 
 use crate::config::Config;
@@ -39,6 +40,17 @@ pub(crate) struct Args {
     /// Print every finding, too
     #[arg(long)]
     findings: bool,
+    /// Split it into so many tasks over the workers [default if no number is given: 8]
+    #[arg(
+        long,
+        value_name = "PARTS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "8",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PARTS)),
+        conflicts_with_all = ["first", "watch"],
+    )]
+    split: Option<u32>,
     /// Say what SHIM's own history of the project shows, too
     #[arg(long)]
     history: bool,
@@ -73,6 +85,7 @@ Examples:
   shim analyze . --json | jq .opportunities[0]
   shim analyze . --sarif > shim.sarif
   shim analyze . --fail-on error         for CI
+  shim analyze . --split                 a large project, in eight tasks; Ctrl-C calls them off
 
 Exit code: 0, or 1 if --fail-on found something or the analysis failed. Nothing in the project is changed or installed. Its
 own ESLint configuration is used once it is trusted (`shim trust PATH`); until then SHIM's own, and the report says so.";
@@ -98,6 +111,9 @@ pub(crate) async fn run(
         with_work_history: args.history,
         limit: args.limit.unwrap_or_default(),
     };
+    if let Some(parts) = args.split {
+        split::over_workers(&asked, parts, config).await?;
+    }
     let mut service = connection::evolution(config).await?;
     if args.watch {
         return watch(&args, &mut service, asked, out).await;

@@ -48,8 +48,10 @@ pub fn children(pid: u32) -> Vec<u32> {
     pids.filter(|child| parent(*child) == Some(pid)).collect()
 }
 
-/// Field 4 of `/proc/PID/stat`, counted after the name, which may hold anything.
-fn parent(pid: u32) -> Option<u32> {
+/// The process that started `pid`; `None` if it is dead. It is field 4 of `/proc/PID/stat`, counted after the name, which may
+/// hold anything.
+#[must_use]
+pub fn parent(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     if fields.next()? == "Z" {

@@ -5,7 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// Names of git's variables begin so.
 const PREFIX: &str = "GIT_";
@@ -21,7 +21,27 @@ const KEPT: [&str; 6] = [
 /// The index that a hook's git works with.
 const INDEX_FILE: &str = "GIT_INDEX_FILE";
 
-/// git in `folder`, with nothing of another repository in its environment. It reads no input and asks nobody.
+/// Settings under which git runs no program of a repository's choice, and starts none that outlives it.
+const SETTINGS: [(&str, &str); 7] = [
+    ("core.fsmonitor", "false"),
+    ("core.hooksPath", "/dev/null"),
+    ("core.pager", "cat"),
+    ("log.showSignature", "false"),
+    ("commit.gpgSign", "false"),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+];
+/// Variables under which git asks nobody, fetches nothing and leaves an index that is in use alone.
+const VARIABLES: [(&str, &str); 5] = [
+    ("GIT_OPTIONAL_LOCKS", "0"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("GIT_NO_LAZY_FETCH", "1"),
+    ("GIT_PAGER", "cat"),
+    ("GIT_EDITOR", "true"),
+];
+
+/// git in `folder`, with nothing of another repository in its environment. It reads no input, asks nobody, and runs no hook,
+/// monitor or pager. The drivers that files may have are another matter: see [`without_drivers`].
 #[must_use]
 pub fn command(folder: &Path) -> Command {
     let mut git = Command::new("git");
@@ -31,15 +51,32 @@ pub fn command(folder: &Path) -> Command {
     }
     git.arg("-C")
         .arg(folder)
-        // A look must not refresh the index of a repository that is in use.
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .env("GIT_TERMINAL_PROMPT", "0")
+        .envs(variables())
         .stdin(Stdio::null());
     git
 }
 
-/// Variables under which git runs none of the programs that a repository's configuration names for its files: filters pass
-/// contents through, and merges are git's own. Reading the configuration runs nothing.
+/// What git answers to a question that changes nothing. What somebody killed has no answer, and is asked once more.
+///
+/// # Errors
+/// If it cannot be run, or is killed twice.
+pub fn output(command: &mut Command) -> std::io::Result<Output> {
+    let first = command.output()?;
+    if first.status.code().is_some() {
+        return Ok(first);
+    }
+    let second = command.output()?;
+    match second.status.code() {
+        Some(_) => Ok(second),
+        None => Err(std::io::Error::other(format!(
+            "git was killed twice: {}",
+            second.status
+        ))),
+    }
+}
+
+/// Variables under which git runs none of the programs that a repository's configuration names: those of [`command`], and none
+/// for its files either. Filters pass contents through, and merges are git's own. Reading the configuration runs nothing.
 ///
 /// See git-config(1), `GIT_CONFIG_COUNT`, and gitattributes(5), "filter" and "Defining a custom merge driver".
 #[must_use]
@@ -50,18 +87,70 @@ pub fn without_drivers(folder: &Path) -> Vec<(OsString, OsString)> {
         "--get-regexp",
         r"^(filter|merge)\..*\.",
     ];
-    let listed = command(folder).arg("config").args(names).output();
+    let listed = output(command(folder).arg("config").args(names));
     let listed = listed.map(|output| output.stdout).unwrap_or_default();
     let keys = listed.split(|byte| *byte == 0).map(String::from_utf8_lossy);
-    let settings: Vec<_> = keys
-        .filter_map(|key| Some((key.to_string(), harmless_value(&key)?)))
-        .collect();
-    let mut variables = vec![("GIT_CONFIG_COUNT".into(), settings.len().to_string().into())];
-    for (number, (key, value)) in settings.into_iter().enumerate() {
-        variables.push((format!("GIT_CONFIG_KEY_{number}").into(), key.into()));
-        variables.push((format!("GIT_CONFIG_VALUE_{number}").into(), value.into()));
-    }
-    variables
+    let drivers = keys.filter_map(|key| Some((key.to_string(), harmless_value(&key)?)));
+    with_settings(drivers.collect())
+}
+
+/// Whether the repository around `folder` may name drivers of its own: a look at its configuration that starts no process.
+/// Configurations that include others may.
+#[must_use]
+pub fn may_name_drivers(folder: &Path) -> bool {
+    let Some(entry) = folder
+        .ancestors()
+        .map(|above| above.join(".git"))
+        .find(|entry| entry.exists())
+    else {
+        return false;
+    };
+    let git_dir = linked_folder(&entry, "gitdir: ").unwrap_or(entry);
+    let common = linked_folder(&git_dir.join("commondir"), "").unwrap_or_else(|| git_dir.clone());
+    let files = [common.join("config"), git_dir.join("config.worktree")];
+    files
+        .iter()
+        .filter_map(|file| std::fs::read(file).ok())
+        .any(|config| {
+            let config = String::from_utf8_lossy(&config).to_lowercase();
+            ["filter", "merge", "include"]
+                .iter()
+                .any(|section| config.contains(&format!("[{section}")))
+        })
+}
+
+/// The folder that a file of git names after `label`, relative to its own; `None` if it is no such file.
+fn linked_folder(file: &Path, label: &str) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let named = text.strip_prefix(label)?.trim_end();
+    Some(file.parent()?.join(named))
+}
+
+/// Variables under which git runs no hook, monitor or pager of a repository, asks nobody and fetches nothing: those that
+/// [`command`] sets, for a git that is started by other means.
+#[must_use]
+pub fn variables() -> Vec<(OsString, OsString)> {
+    with_settings(Vec::new())
+}
+
+/// The variables of every git here, with `drivers` beside the settings.
+fn with_settings(drivers: Vec<(String, &'static str)>) -> Vec<(OsString, OsString)> {
+    let fixed = SETTINGS.map(|(key, value)| (key.to_owned(), value));
+    let settings: Vec<_> = fixed.into_iter().chain(drivers).collect();
+    let count = ("GIT_CONFIG_COUNT".to_owned(), settings.len().to_string());
+    let named = VARIABLES.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let settings = settings
+        .into_iter()
+        .enumerate()
+        .flat_map(|(number, (key, value))| {
+            [
+                (format!("GIT_CONFIG_KEY_{number}"), key),
+                (format!("GIT_CONFIG_VALUE_{number}"), value.to_owned()),
+            ]
+        });
+    let all = named.into_iter().chain([count]).chain(settings);
+    all.map(|(name, value)| (name.into(), value.into()))
+        .collect()
 }
 
 /// What a key of a driver is set to; `None` for one that runs nothing.
@@ -135,6 +224,39 @@ mod tests {
         }
         for name in ["GIT_CONFIG_GLOBAL", "GIT_EXEC_PATH", "HOME", "XGIT_DIR"] {
             assert!(!is_of_a_repository(name.as_ref()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_repository_that_may_name_drivers_is_told_by_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let write = |name: &str, text: &str| std::fs::write(path(name), text).unwrap();
+        std::fs::create_dir_all(path("main/.git/worktrees/w")).unwrap();
+        std::fs::create_dir_all(path("w/deep")).unwrap();
+        write(
+            "w/.git",
+            &format!("gitdir: {}\n", path("main/.git/worktrees/w").display()),
+        );
+        write("main/.git/worktrees/w/commondir", "../..\n");
+        assert!(
+            !may_name_drivers(&path("w/deep")),
+            "there is no configuration"
+        );
+        for (config, may) in [
+            (
+                "[core]\n\tbare = false\n[remote \"filter\"]\n\turl = x\n",
+                false,
+            ),
+            ("[core]\n[Filter \"x\"]\n\tclean = cat\n", true),
+            ("[merge \"x\"]\n\tdriver = cat\n", true),
+            ("[include]\n\tpath = other\n", true),
+            ("[includeIf \"gitdir:x\"]\n\tpath = other\n", true),
+            ("[filter.x]\n\tclean = cat\n", true),
+        ] {
+            write("main/.git/config", config);
+            assert_eq!(may_name_drivers(&path("w/deep")), may, "{config}");
+            assert_eq!(may_name_drivers(&path("main")), may, "{config}");
         }
     }
 

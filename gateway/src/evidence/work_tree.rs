@@ -18,9 +18,12 @@ const MAX_FINGERPRINTED: usize = 1_000;
 /// The changes of the work tree around `folder`; `None` without one, or if git did not answer in time.
 pub(super) async fn inspect(folder: &Path) -> Option<WorkTree> {
     let mut command = Command::from(git::command(folder));
+    if git::may_name_drivers(folder) {
+        let folder = folder.to_path_buf();
+        let asked = tokio::task::spawn_blocking(move || git::without_drivers(&folder));
+        command.envs(asked.await.ok()?);
+    }
     command
-        // A repository may name a program here, which git would run.
-        .args(["-c", "core.fsmonitor=false"])
         .args(["status", "--porcelain=v1", "-z", "--untracked-files=normal"])
         .args(["--ignore-submodules=dirty", "--no-renames"])
         .stderr(Stdio::null())
@@ -110,6 +113,23 @@ mod tests {
         assert_ne!(again.fingerprint, changed.fingerprint);
         std::fs::write(path.join("ä b.rs"), "new\n").unwrap();
         assert_eq!(look().await.paths, ["src/a.rs", "ä b.rs"]);
+    }
+
+    #[tokio::test]
+    async fn a_filter_of_the_repository_does_not_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, ran) = (folder.path().join("tree"), folder.path().join("ran"));
+        std::fs::create_dir(&path).unwrap();
+        git(&path, &["init", "-q"]);
+        std::fs::write(path.join(".gitattributes"), "* filter=x\n").unwrap();
+        std::fs::write(path.join("a"), "1\n").unwrap();
+        git(&path, &["add", "."]);
+        git(&path, &["commit", "-q", "-m", "begin"]);
+        let touch = format!("touch '{}'; cat", ran.display());
+        git(&path, &["config", "filter.x.clean", &touch]);
+        std::fs::write(path.join("a"), "2\n").unwrap();
+        assert_eq!(inspect(&path).await.unwrap().paths, ["a"]);
+        assert!(!ran.exists(), "the filter ran");
     }
 
     #[tokio::test]

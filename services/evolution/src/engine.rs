@@ -17,13 +17,14 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::analyzer::{self, AnalysisOptions, AnalyzerContext};
+use crate::analyzer::{self, AnalysisOptions, AnalyzerContext, PartAnswers};
 use crate::config::Config;
 use crate::error::EvolutionError;
-use crate::evolver::{Approval, Evolver, EvolverLimits, Watch};
+use crate::evolver::{Approval, AtWork, Evolver, EvolverLimits, Watch};
 use crate::patterns::PatternEngine;
 use crate::peers::Peers;
 use crate::project::{Project, TrustStore};
+use crate::spans::stage;
 use crate::store::Store;
 use crate::test_generator::{self, Options as GenerateOptions};
 use crate::test_runs::TestRuns;
@@ -124,7 +125,7 @@ impl Engine {
         events: mpsc::Sender<Event>,
         cancel: &CancellationToken,
     ) -> Result<AnalysisReport, EvolutionError> {
-        let project = analyzer::timed("project", self.project(path)).await?;
+        let project = self.project(path).await?;
         // Boxed: the future of an analysis is so large that its copies overflow the stack of a thread.
         let analysis = analyzer::analyze(&self.analyzer, &project, options, events, cancel);
         let mut report = Box::pin(analysis).await?;
@@ -133,6 +134,22 @@ impl Engine {
             report.work_history = Some(work_history::read(&self.peers, &root).await);
         }
         Ok(report)
+    }
+
+    /// Asks the linters about the files of one part of the project at a path.
+    ///
+    /// # Errors
+    /// As the analyzer fails.
+    pub(crate) async fn analyze_part(
+        &self,
+        path: &Path,
+        options: AnalysisOptions,
+        events: mpsc::Sender<Event>,
+        cancel: &CancellationToken,
+    ) -> Result<PartAnswers, EvolutionError> {
+        let project = self.project(path).await?;
+        let part = analyzer::analyze_part(&self.analyzer, &project, options, events, cancel);
+        Box::pin(part).await
     }
 
     /// Turns an evolution down, or applies and verifies it. A request that decided before gets the evolution as it is.
@@ -144,7 +161,11 @@ impl Engine {
         decision: Decision,
         watch: Watch<'_>,
     ) -> Result<Evolution, EvolutionError> {
-        let found = self.store.evolution(&decision.evolution_id).await?;
+        let mut found = self.store.evolution(&decision.evolution_id).await?;
+        if found.evolution.state() == EvolutionState::Applying {
+            self.evolver.settle(&found.evolution.evolution_id).await?;
+            found = self.store.evolution(&decision.evolution_id).await?;
+        }
         let evolution = found.evolution;
         let is_decided = !matches!(
             evolution.state(),
@@ -180,7 +201,8 @@ impl Engine {
     ) -> Result<Evolution, EvolutionError> {
         let found = self.store.evolution(evolution_id).await?;
         let evolution = found.evolution;
-        if evolution.state() == EvolutionState::Reverted && found.request_id == request_id {
+        let is_decided = evolution.state() == EvolutionState::Reverted;
+        if is_decided && !request_id.is_empty() && found.request_id == request_id {
             return Ok(evolution);
         }
         let project = self.project_of(&evolution).await?;
@@ -212,7 +234,7 @@ impl Engine {
             cancel,
         };
         let generation = test_generator::generate(tools, &project, options, on_function);
-        let mut report = Box::pin(generation).await?;
+        let mut report = Box::pin(stage("generate tests", Box::pin(generation))).await?;
         if let Some(proposal) = report.evolution.take() {
             let mut proposals = [proposal];
             let patterns = PatternEngine::load(&self.store, None).await?;
@@ -259,6 +281,7 @@ fn evolver(
             tool: TOOL_LIMIT,
             tests: config.test_timeout,
         },
+        at_work: AtWork::default(),
     })
 }
 

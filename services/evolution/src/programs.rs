@@ -1,5 +1,6 @@
 //! Programs that are run to their end within bounds, and what they leave.
 
+use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,26 @@ impl Finished {
     /// Whether it exited with 0.
     pub(crate) fn is_success(&self) -> bool {
         matches!(self.end, ExitCause::Exited(status) if status.success())
+    }
+
+    /// The signal by which somebody else ended it.
+    pub(crate) fn signal(&self) -> Option<i32> {
+        match self.end {
+            ExitCause::Exited(status) => status.signal(),
+            ExitCause::Lingered | ExitCause::TimedOut | ExitCause::Stopped => None,
+        }
+    }
+
+    /// How it was ended, if it did not end by itself.
+    pub(crate) fn ended_by(&self) -> Option<String> {
+        match self.end {
+            ExitCause::Exited(status) => {
+                let signal = status.signal()?;
+                Some(format!("it was ended by signal {signal}"))
+            }
+            ExitCause::TimedOut => Some("it took too long, and was ended".to_owned()),
+            ExitCause::Lingered | ExitCause::Stopped => Some("it was stopped".to_owned()),
+        }
     }
 }
 

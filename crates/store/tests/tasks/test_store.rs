@@ -14,7 +14,7 @@ use shim_store::tasks::{
     Claimed, Claimer, LineageLimits, ProgressReport, QueueHead, Submission, SweepConfig,
     SweepResult, WaitingWorkers, WorkerGone,
 };
-use shim_store::{Config, IdempotencyKey, Store};
+use shim_store::{Config, Error, IdempotencyKey, Store};
 use uuid::Uuid;
 
 pub(crate) struct TestStore {
@@ -154,12 +154,26 @@ impl TestStore {
         failed.await.unwrap()
     }
 
+    /// Repeats the request as a client does, if a busy machine's Redis took too long to answer.
     pub(crate) async fn cancel(&self, id: &str) -> u32 {
-        self.store.tasks.cancel(&once(), id, "").await.unwrap().1
+        let once = once();
+        loop {
+            match self.store.tasks.cancel(&once, id, "").await {
+                Err(Error::Unavailable(_)) => {}
+                cancelled => return cancelled.unwrap().1,
+            }
+        }
     }
 
+    /// Repeats the request as a client does, if a busy machine's Redis took too long to answer.
     pub(crate) async fn retry(&self, id: &str) -> u32 {
-        self.store.tasks.retry(&once(), id).await.unwrap().1
+        let once = once();
+        loop {
+            match self.store.tasks.retry(&once, id).await {
+                Err(Error::Unavailable(_)) => {}
+                retried => return retried.unwrap().1,
+            }
+        }
     }
 
     pub(crate) async fn release_worker_tasks(&self, worker: &str, died: bool) -> u64 {
@@ -192,11 +206,7 @@ impl TestStore {
         done.await.unwrap();
     }
 
-    pub(crate) async fn report(
-        &self,
-        claimed: &Claimed,
-        progress: f64,
-    ) -> Result<Task, shim_store::Error> {
+    pub(crate) async fn report(&self, claimed: &Claimed, progress: f64) -> Result<Task, Error> {
         let report = ProgressReport {
             progress,
             ..ProgressReport::default()

@@ -20,7 +20,7 @@ use crate::domain::analysis::history::History;
 use crate::project::SeenFiles;
 
 /// Changes with the meaning of what is kept.
-const FORMAT: &str = concat!("shim-analysis 1 ", env!("CARGO_PKG_VERSION"));
+const FORMAT: &str = concat!("shim-analysis 2 ", env!("CARGO_PKG_VERSION"));
 const HASH_BYTES: usize = 32;
 /// The most that the folder holds; the oldest goes first.
 const MAX_FOLDER_BYTES: u64 = 256 << 20;
@@ -153,6 +153,17 @@ impl Cache {
             kept: self.read(root).unwrap_or_default(),
             ..Memory::default()
         }
+    }
+
+    /// What is known of a project, which stays there.
+    pub(super) fn known(&self, root: &Path) -> Kept {
+        let projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = projects.iter().find(|(known, _)| known == root);
+        if let Some((_, memory)) = known {
+            return memory.kept.clone();
+        }
+        drop(projects);
+        self.read(root).unwrap_or_default()
     }
 
     /// Puts it back. With `is_new` it is written to the folder as well.

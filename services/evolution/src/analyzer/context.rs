@@ -10,7 +10,9 @@ use shim_runtime::stack::make_private_dir;
 
 use super::cache::Cache;
 use super::oxlint::CONFIG;
+use super::part::PartAnswers;
 use super::standby::Standby;
+use crate::domain::analysis::shares::Share;
 use crate::tool_host::ToolHost;
 
 /// What every analysis uses. Clones share it.
@@ -83,4 +85,8 @@ pub(crate) struct AnalysisOptions {
     pub(crate) first_picture_only: bool,
     /// The most opportunities, hotspots and figures.
     pub(crate) limit: usize,
+    /// Only this share of the files; all if unset.
+    pub(crate) share: Option<Share>,
+    /// What the linters told of parts; asked again is what none of them holds for.
+    pub(crate) known: Vec<PartAnswers>,
 }

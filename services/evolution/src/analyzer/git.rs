@@ -1,10 +1,12 @@
 //! The history of a project's files, from one `git log`.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use shim_exec::{Groups, find_program};
+use shim_runtime::git;
 use tokio_util::sync::CancellationToken;
 
 use super::programs::{Program, ProgramError};
@@ -46,17 +48,9 @@ fn arguments() -> Vec<String> {
     let fixed = [
         "--no-pager",
         "-c",
-        "core.fsmonitor=false",
-        "-c",
-        "core.hooksPath=/dev/null",
-        "-c",
         "core.attributesFile=/dev/null",
         "-c",
-        "log.showSignature=false",
-        "-c",
         "log.follow=false",
-        "-c",
-        "diff.external=",
         "-c",
         "diff.orderFile=/dev/null",
         "log",
@@ -83,16 +77,9 @@ fn arguments() -> Vec<String> {
         .collect()
 }
 
-fn environment() -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
-    let variables = [
-        ("GIT_OPTIONAL_LOCKS", "0"),
-        ("GIT_TERMINAL_PROMPT", "0"),
-        ("GIT_NO_LAZY_FETCH", "1"),
-        ("GIT_PAGER", "cat"),
-        ("GIT_CONFIG_NOSYSTEM", "1"),
-        ("LC_ALL", "C"),
-    ];
-    variables
-        .map(|(name, value)| (name.into(), value.into()))
-        .into()
+/// A log looks at commits alone, so no driver of the repository has a part in it.
+fn environment() -> Vec<(OsString, OsString)> {
+    let own = [("GIT_CONFIG_NOSYSTEM", "1"), ("LC_ALL", "C")];
+    let own = own.map(|(name, value)| (name.into(), value.into()));
+    git::variables().into_iter().chain(own).collect()
 }

@@ -1,6 +1,7 @@
 //! Native programs of an analysis: each is bounded in time and output, and dies with its call.
 
 use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -49,34 +50,43 @@ pub(super) enum ProgramError {
     TimedOut(String, Duration),
     #[error("{0} wrote more than {limit} MiB", limit = MAX_OUTPUT >> 20)]
     TooMuch(String),
+    #[error("{0} was ended by signal {1}")]
+    Killed(String, i32),
     #[error("the call was cancelled")]
     Cancelled,
 }
 
 impl Program {
-    /// Runs the program to its end.
+    /// Runs the program to its end. What it left when somebody killed it is no answer: it is run once more.
     pub(super) async fn run(
         self,
         groups: &Arc<Groups>,
         cancel: &CancellationToken,
     ) -> Result<Finished, ProgramError> {
-        self.start(groups).await?.finish(&[], cancel).await
+        match self.start(groups).await?.finish(&[], cancel).await {
+            Err(ProgramError::Killed(name, signal)) => {
+                tracing::warn!(signal, name, "a program was killed; it is run once more");
+                self.start(groups).await?.finish(&[], cancel).await
+            }
+            ended => ended,
+        }
     }
 
     /// Starts the program, whose input stays open.
-    pub(super) async fn start(self, groups: &Arc<Groups>) -> Result<Started, ProgramError> {
+    pub(super) async fn start(&self, groups: &Arc<Groups>) -> Result<Started, ProgramError> {
         let (name, limit) = (shown(&self.file), self.limit);
         let child = GroupChild::spawn(&self.launch(), groups).await;
         let child = child.map_err(|why| ProgramError::Start(name.clone(), why))?;
         Ok(Started { name, limit, child })
     }
 
-    fn launch(self) -> Launch {
+    fn launch(&self) -> Launch {
+        let own = self.env.iter().cloned();
         Launch {
-            file: self.file,
-            args: self.args,
-            folder: self.folder,
-            env: inherited_env(["TMPDIR"]).chain(self.env).collect(),
+            file: self.file.clone(),
+            args: self.args.clone(),
+            folder: self.folder.clone(),
+            env: inherited_env(["TMPDIR"]).chain(own).collect(),
             work_id: Uuid::now_v7().to_string(),
         }
     }
@@ -129,8 +139,12 @@ impl Started {
         if stdout.len() as u64 == MAX_OUTPUT {
             return Err(ProgramError::TooMuch(name));
         }
+        let status = status.map_err(|why| ProgramError::Start(name.clone(), why))?;
+        if let Some(signal) = status.signal() {
+            return Err(ProgramError::Killed(name, signal));
+        }
         Ok(Finished {
-            status: status.map_err(|why| ProgramError::Start(name, why))?,
+            status,
             stdout,
             stderr: String::from_utf8_lossy(&stderr).into_owned(),
         })
@@ -160,4 +174,35 @@ fn shown(file: &Path) -> String {
         .unwrap_or(file.as_os_str())
         .to_string_lossy()
         .into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    async fn run(folder: &Path, script: &str) -> Result<Finished, ProgramError> {
+        let groups = Groups::open(&folder.join("groups"), "SHIM_TESTS").unwrap();
+        let program = Program {
+            file: "/bin/sh".into(),
+            args: vec!["-c".to_owned(), script.to_owned()],
+            folder: folder.to_path_buf(),
+            env: Vec::new(),
+            limit: Duration::from_secs(60),
+        };
+        program
+            .run(&Arc::new(groups), &CancellationToken::new())
+            .await
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_program_left_is_no_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let once = "echo half; mkdir seen && kill -9 $$; echo whole";
+        let finished = run(folder.path(), once).await.unwrap();
+        assert_eq!(finished.stdout, b"half\nwhole\n");
+        let killed = run(folder.path(), "echo half; kill -9 $$").await;
+        let told = killed.err().map(|why| why.to_string());
+        assert_eq!(told.as_deref(), Some("sh was ended by signal 9, twice"));
+    }
 }

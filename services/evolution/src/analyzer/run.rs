@@ -70,20 +70,6 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Does a stage's work, and logs how long it took.
-pub(crate) async fn timed<T>(stage: &'static str, work: impl Future<Output = T>) -> T {
-    let started = Instant::now();
-    let done = work.await;
-    log_time(stage, started);
-    done
-}
-
-/// Logs how long a stage took that began at `started`.
-pub(super) fn log_time(stage: &'static str, started: Instant) {
-    let milliseconds = started.elapsed().as_secs_f64() * 1_000.0;
-    tracing::debug!(stage, milliseconds, "a stage of an analysis ended");
-}
-
 /// Runs work that uses the processor or waits for the disk, off the threads of the runtime.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,

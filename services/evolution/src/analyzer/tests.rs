@@ -2,6 +2,7 @@
 
 mod caching;
 mod linting;
+mod parts;
 mod story;
 mod warm;
 

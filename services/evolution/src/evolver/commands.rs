@@ -16,23 +16,8 @@ const MAX_OUTPUT: usize = 4 << 20;
 const GIT_TIMEOUT: Duration = Duration::from_secs(300);
 /// From SIGTERM to SIGKILL.
 const GRACE: Duration = Duration::from_millis(500);
-/// Settings that would run programs of a repository's choice, or change bytes on their way.
-const SETTINGS: [&str; 14] = [
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.autocrlf=false",
-    "-c",
-    "core.safecrlf=false",
-    "-c",
-    "commit.gpgsign=false",
-    "-c",
-    "gc.auto=0",
-    "-c",
-    "maintenance.auto=false",
-];
+/// Settings that would change bytes on their way.
+const SETTINGS: [&str; 4] = ["-c", "core.autocrlf=false", "-c", "core.safecrlf=false"];
 /// Variables that configure git as a whole.
 const GIT_VARIABLES: [&str; 4] = [
     "GIT_CONFIG_GLOBAL",
@@ -73,10 +58,10 @@ pub(super) async fn git(
     Err(failure(args, &finished))
 }
 
-/// Runs git in a folder, whatever comes of it.
+/// Runs git in a folder, whatever it answers.
 ///
 /// # Errors
-/// If git cannot be run, or the call is cancelled.
+/// If git cannot be run, is killed, or the call is cancelled.
 pub(super) async fn try_git(
     runs: &TestRuns,
     folder: &Path,
@@ -107,20 +92,37 @@ pub(super) async fn try_git(
     if cancel.is_cancelled() {
         return Err(EvolutionError::Cancelled);
     }
-    finished.map_err(|why| EvolutionError::Git {
-        doing: "git".to_owned(),
-        why: why.to_string(),
-    })
+    let broken = |why| EvolutionError::Git {
+        doing: format!("git {}", args.first().unwrap_or(&"")),
+        why,
+    };
+    let finished = finished.map_err(|why| broken(why.to_string()))?;
+    // What a killed git printed is no answer.
+    match finished.ended_by() {
+        Some(how) => Err(broken(how)),
+        None => Ok(finished),
+    }
+}
+
+/// Asks git something that changes nothing, whatever it answers: a git that was killed is asked once more.
+///
+/// # Errors
+/// As [`try_git`].
+pub(super) async fn ask_git(
+    runs: &TestRuns,
+    folder: &Path,
+    args: &[&str],
+    cancel: &CancellationToken,
+) -> Result<Finished, EvolutionError> {
+    match try_git(runs, folder, args, cancel).await {
+        Err(EvolutionError::Git { .. }) => try_git(runs, folder, args, cancel).await,
+        said => said,
+    }
 }
 
 /// The environment of git in a folder: it asks nobody, and runs no program that the repository names.
 fn environment(folder: &Path) -> Vec<(OsString, OsString)> {
-    let fixed = [
-        ("GIT_TERMINAL_PROMPT", "0"),
-        ("GIT_LFS_SKIP_SMUDGE", "1"),
-        ("GIT_EDITOR", "true"),
-        ("LC_ALL", "C"),
-    ];
+    let fixed = [("GIT_LFS_SKIP_SMUDGE", "1"), ("LC_ALL", "C")];
     let own = fixed.map(|(name, value)| (OsString::from(name), OsString::from(value)));
     inherited_env(GIT_VARIABLES)
         .chain(own)

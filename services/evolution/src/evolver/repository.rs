@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use shim_runtime::git;
 
@@ -148,11 +148,26 @@ fn read_object(reader: &mut impl BufRead) -> Option<Option<String>> {
     Some(is_usable.then(|| String::from_utf8(content).ok()).flatten())
 }
 
-/// Runs git with an input, for as long as it takes to read from a local repository.
+/// Runs git with an input, for as long as it takes to read from a local repository; once more if somebody killed it.
 fn ask(folder: &Path, args: &[&str], input: &[u8]) -> Result<Vec<u8>, EvolutionError> {
+    let mut output = ask_once(folder, args, input)?;
+    if output.status.code().is_none() {
+        output = ask_once(folder, args, input)?;
+    }
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    if output.status.code().is_none() {
+        return Err(broken(&format!("it was killed twice: {}", output.status)));
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(broken(&shim_exec::first_line(&said, 300)))
+}
+
+fn ask_once(folder: &Path, args: &[&str], input: &[u8]) -> Result<Output, EvolutionError> {
     let mut command = git::command(folder);
-    command.args(["-c", "core.fsmonitor=false"]).args(args);
     command
+        .args(args)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -162,14 +177,7 @@ fn ask(folder: &Path, args: &[&str], input: &[u8]) -> Result<Vec<u8>, EvolutionE
         scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
         child.wait_with_output()
     });
-    let output = output.map_err(|why| broken(&why.to_string()))?;
-    if output.status.success() {
-        return Ok(output.stdout);
-    }
-    Err(broken(&shim_exec::first_line(
-        &String::from_utf8_lossy(&output.stderr),
-        300,
-    )))
+    output.map_err(|why| broken(&why.to_string()))
 }
 
 fn broken(why: &str) -> EvolutionError {

@@ -6,16 +6,6 @@ use std::process::{Command, Output};
 use shim_exec::first_line;
 use shim_runtime::git;
 
-/// Settings of a repository that would run programs of its own choice.
-const HARMLESS: [&str; 6] = [
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.hooksPath=/dev/null",
-    "-c",
-    "core.pager=cat",
-];
-
 /// A project's git repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct GitFacts {
@@ -129,7 +119,7 @@ fn changed_path(entry: &str) -> Option<&str> {
 }
 
 fn ask(mut command: Command, args: &[&str]) -> Result<Output, String> {
-    let output = command.args(HARMLESS).args(args).output();
+    let output = git::output(command.args(args));
     output.map_err(|why| format!("git cannot be run: {why}"))
 }
 

@@ -13,7 +13,6 @@ use crate::analyzer::eslint;
 use crate::analyzer::facts::{self, FIGURES_TOOL};
 use crate::analyzer::graph::{self, Resolved};
 use crate::analyzer::report::{Fact, chosen_cycles, chosen_duplicates};
-use crate::analyzer::run::log_time;
 use crate::analyzer::sources::{CHANGED, Source, Sources};
 use crate::domain::analysis::facts::{FileFacts, Import};
 
@@ -57,19 +56,8 @@ impl Code {
             .map(|fact| (fact.path.as_str(), &fact.facts.imports[..]))
             .collect();
         let (resolved, root, key) = (&mut self.resolved, &self.root, self.graph_key);
-        let cycles = || {
-            let started = Instant::now();
-            let cycles = chosen_cycles(&files, &graph::graph(root, &imports, key, resolved));
-            log_time("imports", started);
-            cycles
-        };
-        let duplicates = || {
-            let started = Instant::now();
-            let duplicates = chosen_duplicates(&files);
-            log_time("duplicates", started);
-            duplicates
-        };
-        let (cycles, duplicates) = rayon::join(cycles, duplicates);
+        let cycles = || chosen_cycles(&files, &graph::graph(root, &imports, key, resolved));
+        let (cycles, duplicates) = rayon::join(cycles, || chosen_duplicates(&files));
         Found {
             cycles,
             duplicates,
@@ -89,7 +77,6 @@ impl Code {
             .par_iter()
             .map(|file| (facts_key(file), self.of(file)))
             .collect();
-        log_time("facts", started);
         let is_known = |(key, _): &&(blake3::Hash, _)| self.facts.contains_key(key);
         let cached = read.iter().filter(is_known).count();
         let (mut files, mut unread, mut kept) = (Vec::new(), Vec::new(), HashMap::new());

@@ -13,11 +13,11 @@ use super::divided::{Divided, divided};
 use crate::analyzer::cache::{KeptFile, Memory};
 use crate::analyzer::coverage;
 use crate::analyzer::git;
-use crate::analyzer::keys::{Inputs, file_key};
+use crate::analyzer::keys::{Inputs, file_key, tools_name};
 use crate::analyzer::oxlint::{CONFIG, Oxlint};
 use crate::analyzer::programs::ProgramError;
 use crate::analyzer::report::CodeFacts;
-use crate::analyzer::run::{Run, blocking, timed};
+use crate::analyzer::run::{Run, blocking};
 use crate::analyzer::sources::{CHANGED, Source, Sources, texts};
 use crate::domain::analysis::coverage::CoverageFacts;
 use crate::domain::analysis::history::History;
@@ -63,11 +63,11 @@ impl Run<'_> {
         let (sources, keys) = (&inputs.sources, &inputs.keys);
         let others = fast_key(&inputs.tools);
         let mut known = divided(&sources.files, known, &others, &keys.world);
-        let texts = timed("texts", self.texts(sources, &known.asked, memory)).await?;
+        let texts = self.texts(sources, &known.asked, memory).await?;
         let code = self.code(inputs, &texts, memory);
         let (found, linted, history, coverage) = tokio::join!(
-            timed("code", blocking(move || code.find())),
-            timed("oxlint", self.oxlint(&known.asked, &texts, &inputs.tools)),
+            blocking(move || code.find()),
+            self.oxlint(&known.asked, &texts, &inputs.tools),
             self.history(known_history(memory, &keys.history)),
             self.coverage(sources),
         );
@@ -90,6 +90,26 @@ impl Run<'_> {
             project,
         };
         Ok((Arc::new(code), fast))
+    }
+
+    /// oxlint alone, over the chosen files.
+    pub(in crate::analyzer) async fn fast_lint(
+        &self,
+        inputs: &Inputs,
+        known: Vec<KeptFile>,
+    ) -> Result<Vec<KeptFile>, EvolutionError> {
+        let others = fast_key(&inputs.tools);
+        let mut known = divided(&inputs.sources.files, known, &others, &inputs.keys.world);
+        let (root, asked) = (self.project.root().to_path_buf(), known.asked.clone());
+        let read = move || texts(&root, &asked.iter().collect::<Vec<_>>());
+        let texts = Arc::new(blocking(read).await?);
+        let linted = self.oxlint(&known.asked, &texts, &inputs.tools).await?;
+        let mut fast = Fast {
+            lint: std::mem::take(&mut known.held),
+            ..Fast::default()
+        };
+        add_linted(&mut fast, linted, &known, &texts, &others);
+        Ok(fast.lint)
     }
 
     fn code(&self, inputs: &Inputs, texts: &Texts, memory: &mut Memory) -> Code {
@@ -224,7 +244,7 @@ impl Run<'_> {
 /// What oxlint's answers hang on beside the file.
 fn fast_key(tools: &Path) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(tools.as_os_str().as_encoded_bytes());
+    hasher.update(tools_name(tools));
     hasher.update(CONFIG.as_bytes());
     hasher.finalize()
 }
