@@ -52,17 +52,17 @@ impl Oxlint<'_> {
             let input = self.input(root, names);
             // What waited may have died since.
             let known = match self.standby.take(&self.program()) {
-                Some(started) => {
-                    let finished = started.finish(&input, cancel).await?;
-                    oxlint::read(&finished.stdout, &self.tool, texts).ok()
-                }
+                Some(started) => match started.finish(&input, cancel).await {
+                    Ok(finished) => oxlint::read(&finished.stdout, &self.tool, texts).ok(),
+                    Err(ProgramError::Killed(..)) => None,
+                    Err(why) => return Err(why),
+                },
                 None => None,
             };
             let read = match known {
                 Some(read) => read,
                 None => {
-                    let finished = self.program().start(groups).await?;
-                    let finished = finished.finish(&input, cancel).await?;
+                    let finished = self.program().run(groups, &input, cancel).await?;
                     // It exits with 1 for findings as well as for failures: its JSON tells them apart.
                     let read = oxlint::read(&finished.stdout, &self.tool, texts);
                     read.map_err(|why| misread(&finished, &why))?

