@@ -50,15 +50,7 @@ impl Oxlint<'_> {
         let mut answer = OxlintAnswer::default();
         for names in commands(texts.keys().copied()) {
             let input = self.input(root, names);
-            // What waited may have died since.
-            let known = match self.standby.take(&self.program()) {
-                Some(started) => match started.finish(&input, cancel).await {
-                    Ok(finished) => oxlint::read(&finished.stdout, &self.tool, texts).ok(),
-                    Err(ProgramError::Killed(..)) => None,
-                    Err(why) => return Err(why),
-                },
-                None => None,
-            };
+            let known = self.by_the_waiting(&input, texts, cancel).await?;
             let read = match known {
                 Some(read) => read,
                 None => {
@@ -73,6 +65,23 @@ impl Oxlint<'_> {
         }
         self.standby.want(self.program());
         Ok(answer)
+    }
+
+    /// What the linter that waits answers; `None` if none does, or it died since.
+    async fn by_the_waiting(
+        &self,
+        input: &[u8],
+        texts: &BTreeMap<&str, &str>,
+        cancel: &CancellationToken,
+    ) -> Result<Option<OxlintAnswer>, ProgramError> {
+        let Some(started) = self.standby.take(&self.program()) else {
+            return Ok(None);
+        };
+        match started.finish(input, cancel).await {
+            Ok(finished) => Ok(oxlint::read(&finished.stdout, &self.tool, texts).ok()),
+            Err(why @ (ProgramError::Cancelled | ProgramError::TimedOut(..))) => Err(why),
+            Err(_) => Ok(None),
+        }
     }
 
     /// The program that waits for [`Self::input`].

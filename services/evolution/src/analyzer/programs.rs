@@ -130,13 +130,10 @@ impl Started {
             () = cancel.cancelled() => Err(ProgramError::Cancelled),
             () = tokio::time::sleep(limit) => Err(ProgramError::TimedOut(name.clone(), limit)),
         };
-        let (status, stdout, stderr) = match ended {
-            Ok(ended) => ended,
-            Err(why) => {
-                let _ = child.terminate(GRACE).await;
-                return Err(why);
-            }
-        };
+        if ended.is_err() {
+            let _ = child.terminate(GRACE).await;
+        }
+        let (status, stdout, stderr) = ended?;
         if stdout.len() as u64 == MAX_OUTPUT {
             return Err(ProgramError::TooMuch(name));
         }

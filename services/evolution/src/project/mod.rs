@@ -20,11 +20,13 @@ use shim_runtime::service::BoxFuture;
 pub(crate) use error::ProjectError;
 pub(crate) use git::GitFacts;
 pub(crate) use package::PackageJson;
-pub(crate) use seen_files::SeenFiles;
 pub(crate) use source_files::SourceFiles;
 
 use crate::error::EvolutionError;
-use source_files::Search;
+use source_files::{Search, SourceFile};
+
+/// Source files of one project that were read before.
+pub(crate) type SeenFiles = seen_files::SeenFiles<SourceFile>;
 
 /// Who knows whether a project's code may run.
 pub(crate) trait TrustStore: Send + Sync {
