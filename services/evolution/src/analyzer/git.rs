@@ -30,6 +30,7 @@ pub(super) async fn history(
 ) -> Result<History, ProgramError> {
     let start = |why: String| ProgramError::Start("git".to_owned(), std::io::Error::other(why));
     let program = Program {
+        name: "git",
         file: find_program(Path::new("git")).map_err(start)?,
         args: arguments(),
         folder: root.to_path_buf(),
@@ -39,7 +40,7 @@ pub(super) async fn history(
     let finished = program.run(groups, cancel).await?;
     if !finished.status.success() {
         let why = finished.stderr.lines().next().unwrap_or("git failed");
-        return Err(start(why.to_owned()));
+        return Err(ProgramError::Failed("git".to_owned(), why.to_owned()));
     }
     Ok(history::read(&finished.stdout))
 }

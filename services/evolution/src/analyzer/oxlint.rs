@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shim_exec::Groups;
+use shim_proto::evolution::v1::UnreadFile;
 use tokio_util::sync::CancellationToken;
 
 use super::programs::{Finished, Program, ProgramError};
@@ -16,6 +17,9 @@ pub(super) const CONFIG: &str = r#"{"categories": {"correctness": "warn"}, "plug
 const LIMIT: Duration = Duration::from_secs(120);
 /// Bytes of names in one command, far below what systems take.
 const MAX_ARGUMENT_BYTES: usize = 512 << 10;
+/// How often it may crash in one analysis: enough to find some files among many that it crashes on.
+const MAX_CRASHES: usize = 64;
+const NAME: &str = "oxlint";
 
 /// Oxlint, as it is installed.
 pub(super) struct Oxlint {
@@ -30,7 +34,7 @@ pub(super) struct Oxlint {
 }
 
 impl Oxlint {
-    /// Lints the files, each with its text.
+    /// Lints the files, each with its text. A file that it crashes on is told, and the others are linted all the same.
     ///
     /// # Errors
     /// If it does not run, or writes something else than its JSON.
@@ -42,8 +46,20 @@ impl Oxlint {
         cancel: &CancellationToken,
     ) -> Result<OxlintAnswer, ProgramError> {
         let mut answer = OxlintAnswer::default();
-        for names in commands(texts.keys().copied()) {
-            let finished = self.program(root, names).run(groups, cancel).await?;
+        let mut open = commands(texts.keys().copied());
+        let mut crashes = 0;
+        while let Some(names) = open.pop() {
+            let finished = match self.program(root, &names).run(groups, cancel).await {
+                Err(ProgramError::Crashed(_, how)) if crashes < MAX_CRASHES => {
+                    crashes += 1;
+                    match halves(names) {
+                        Ok(halves) => open.extend(halves),
+                        Err(name) => answer.unparsed.push(self.crashed_on(&name, &how)),
+                    }
+                    continue;
+                }
+                finished => finished?,
+            };
             // It exits with 1 for findings as well as for failures: its JSON tells them apart.
             let read = oxlint::read(&finished.stdout, &self.tool, texts);
             let read = read.map_err(|why| misread(&finished, &why))?;
@@ -53,16 +69,25 @@ impl Oxlint {
         Ok(answer)
     }
 
+    fn crashed_on(&self, name: &str, how: &str) -> UnreadFile {
+        UnreadFile {
+            path: name.trim_start_matches("./").to_owned(),
+            tool: self.tool.clone(),
+            reason: format!("{NAME} did not finish with it: {how}"),
+        }
+    }
+
     /// The command for files of these names.
-    fn program(&self, root: &Path, names: Vec<String>) -> Program {
+    fn program(&self, root: &Path, names: &[String]) -> Program {
         let mut args = vec![
             self.script.display().to_string(),
             "--format=json".to_owned(),
         ];
         args.push(format!("--config={}", self.config.display()));
         args.extend(["--disable-nested-config", "--no-ignore"].map(str::to_owned));
-        args.extend(names);
+        args.extend(names.iter().cloned());
         Program {
+            name: NAME,
             file: self.node.clone(),
             args,
             folder: root.to_path_buf(),
@@ -77,8 +102,19 @@ fn misread(finished: &Finished, why: &str) -> ProgramError {
     let output = String::from_utf8_lossy(&finished.stdout);
     let said = [finished.stderr.as_str(), &output].concat();
     let said = said.lines().next().unwrap_or_default();
-    let failure = std::io::Error::other(format!("{said} ({why})"));
-    ProgramError::Start("oxlint".to_owned(), failure)
+    ProgramError::Failed(NAME.to_owned(), format!("{said} ({why})"))
+}
+
+/// The names in two parts; `Err` with the name if it is one alone.
+fn halves(mut names: Vec<String>) -> Result<[Vec<String>; 2], String> {
+    let second = names.split_off(names.len().div_ceil(2));
+    match names.pop() {
+        Some(only) if names.is_empty() && second.is_empty() => Err(only),
+        last => {
+            names.extend(last);
+            Ok([names, second])
+        }
+    }
 }
 
 /// The names in as few commands as fit. A leading `./` keeps a name from being an option.
@@ -112,5 +148,41 @@ mod tests {
         assert!(commands.len() > 1);
         assert_eq!(commands.iter().map(Vec::len).sum::<usize>(), names.len());
         assert!(commands.iter().flatten().all(|name| name.starts_with("./")));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_it_crashes_on_is_told_and_the_others_are_linted() {
+        let folder = tempfile::tempdir().unwrap();
+        // In the place of oxlint: it crashes whenever one file is among its arguments.
+        let script = folder.path().join("linter.js");
+        let code = "process.argv.includes('./b.js') ? process.kill(process.pid, 'SIGSEGV') : console.log('{\"diagnostics\": []}'); setTimeout(() => {}, process.argv.includes('./b.js') ? 60000 : 0);";
+        std::fs::write(&script, code).unwrap();
+        let oxlint = Oxlint {
+            node: shim_exec::find_program(Path::new("node")).unwrap(),
+            script,
+            config: folder.path().join("none.json"),
+            tool: "oxlint 0".to_owned(),
+        };
+        let groups =
+            Arc::new(Groups::open(&folder.path().join("groups"), "SHIM_EVOLUTION").unwrap());
+        let names = ["a.js", "b.js", "c.js", "d.js", "e.js"];
+        let texts = names.map(|name| (name, "")).into();
+        let cancel = CancellationToken::new();
+        let answer = oxlint
+            .lint(folder.path(), &texts, &groups, &cancel)
+            .await
+            .unwrap();
+        let [unread] = answer.unparsed.as_slice() else {
+            panic!("{answer:?}")
+        };
+        assert_eq!(
+            (unread.path.as_str(), unread.tool.as_str()),
+            ("b.js", "oxlint 0")
+        );
+        assert!(
+            unread.reason.contains("signal 11, SIGSEGV"),
+            "{}",
+            unread.reason
+        );
     }
 }

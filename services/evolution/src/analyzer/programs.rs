@@ -1,7 +1,7 @@
 //! Native programs of an analysis: each is bounded in time and output, and dies with its call.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,8 @@ use shim_exec::{GroupChild, Groups, Launch, inherited_env};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::programs::crash;
 
 /// The most that is read of a program's output.
 const MAX_OUTPUT: u64 = 256 << 20;
@@ -20,6 +22,8 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// A program, not started yet.
 pub(super) struct Program {
+    /// What people call it.
+    pub(super) name: &'static str,
     /// The file to execute.
     pub(super) file: PathBuf,
     /// Its arguments.
@@ -44,6 +48,10 @@ pub(super) struct Finished {
 pub(super) enum ProgramError {
     #[error("{0} cannot be started: {1}")]
     Start(String, std::io::Error),
+    #[error("{0} did not finish: {1}")]
+    Crashed(String, String),
+    #[error("{0} failed: {1}")]
+    Failed(String, String),
     #[error("{0} did not end within {1:?}")]
     TimedOut(String, Duration),
     #[error("{0} wrote more than {limit} MiB", limit = MAX_OUTPUT >> 20)]
@@ -59,7 +67,7 @@ impl Program {
         groups: &Arc<Groups>,
         cancel: &CancellationToken,
     ) -> Result<Finished, ProgramError> {
-        let name = shown(&self.file);
+        let name = self.name.to_owned();
         let limit = self.limit;
         let failed = |why| ProgramError::Start(name.clone(), why);
         let launch = self.launch();
@@ -85,8 +93,12 @@ impl Program {
         if stdout.len() as u64 == MAX_OUTPUT {
             return Err(ProgramError::TooMuch(name));
         }
+        let status = status.map_err(failed)?;
+        if let Some(how) = crash(status) {
+            return Err(ProgramError::Crashed(name, how));
+        }
         Ok(Finished {
-            status: status.map_err(failed)?,
+            status,
             stdout,
             stderr: String::from_utf8_lossy(&stderr).into_owned(),
         })
@@ -112,11 +124,4 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>, limit: u64) -> Vec<u8> {
         let _ = tokio::io::copy(&mut pipe, &mut tokio::io::sink()).await;
     }
     bytes
-}
-
-fn shown(file: &Path) -> String {
-    file.file_name()
-        .unwrap_or(file.as_os_str())
-        .to_string_lossy()
-        .into_owned()
 }

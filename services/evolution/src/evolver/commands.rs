@@ -118,7 +118,8 @@ pub(super) fn failure(args: &[&str], finished: &Finished) -> EvolutionError {
     let reason = said
         .lines()
         .find(|line| line.starts_with("fatal:") || line.starts_with("error:"));
-    let why = first_line(reason.unwrap_or(said.trim()), 300);
+    let said_why = || first_line(reason.unwrap_or(said.trim()), 300);
+    let why = finished.crash().unwrap_or_else(said_why);
     if said.contains("No space left on device") {
         return EvolutionError::DiskFull(why);
     }
