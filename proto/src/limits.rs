@@ -287,6 +287,12 @@ pub mod worker {
 pub mod evolution {
     /// The kinds of tasks that the evolution service does.
     pub const TASK_KINDS: [&str; 3] = ["analyze", "evolve", "generate_tests"];
+    /// Parts that an analysis is split into unless its payload says how many.
+    pub const PARTS: u32 = 8;
+    /// The most parts of an analysis.
+    pub const MAX_PARTS: u32 = 64;
+    /// An analysis of a project with more source files is split.
+    pub const SPLIT_ABOVE_FILES: usize = 1_000;
     /// Files and folders that a call is limited to.
     pub const MAX_INCLUDE: usize = 1_000;
     /// Transforms that one call names.

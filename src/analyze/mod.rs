@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod printed;
 mod report;
+mod split;
 mod watch;
 
 use std::io::Write;
@@ -13,7 +14,7 @@ use clap::ValueEnum;
 use serde_json::json;
 use shim_proto::evolution::v1::analyze_workflow_response::Event;
 use shim_proto::evolution::v1::{AnalysisReport, AnalyzeWorkflowRequest, Finding};
-use shim_proto::limits::evolution::MAX_ITEMS;
+use shim_proto::limits::evolution::{MAX_ITEMS, MAX_PARTS};
 use tonic::Request;
 
 use crate::config::Config;
@@ -39,10 +40,21 @@ pub(crate) struct Args {
     /// Print every finding, too
     #[arg(long)]
     findings: bool,
+    /// Split it into so many tasks over the workers [default if no number is given: 8]
+    #[arg(
+        long,
+        value_name = "PARTS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "8",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PARTS)),
+        conflicts_with_all = ["first", "watch"],
+    )]
+    split: Option<u32>,
     /// Say what SHIM's own history of the project shows, too
     #[arg(long)]
     history: bool,
-    /// Analyze again whenever a file changes, until Ctrl-C
+    /// Analyze again whenever a file changes, until Ctrl-C; print what is new
     #[arg(long, conflicts_with = "sarif")]
     watch: bool,
     /// The most opportunities, hotspots and figures [default: 20]
@@ -73,6 +85,7 @@ Examples:
   shim analyze . --json | jq .opportunities[0]
   shim analyze . --sarif > shim.sarif
   shim analyze . --fail-on error         for CI
+  shim analyze . --split                 a large project, in eight tasks; Ctrl-C calls them off
 
 Exit code: 0, or 1 if --fail-on found something or the analysis failed. Nothing in the project is changed or installed. Its
 own ESLint configuration is used once it is trusted (`shim trust PATH`); until then SHIM's own, and the report says so.";
@@ -98,23 +111,59 @@ pub(crate) async fn run(
         with_work_history: args.history,
         limit: args.limit.unwrap_or_default(),
     };
+    if let Some(parts) = args.split {
+        split::over_workers(&asked, parts, config).await?;
+    }
     let mut service = connection::evolution(config).await?;
     if args.watch {
-        return watch::follow(&args.path, async || {
-            match analyze(&mut service, asked.clone()).await {
-                Ok(analysis) => print(&args, &analysis, out),
-                // A file in the middle of a change; the next one may mend it.
-                Err(failure) => {
-                    say::line(format_args!("the analysis failed: {failure}"));
-                    Ok(())
-                }
-            }
-        })
-        .await;
+        return watch(&args, &mut service, asked, out).await;
     }
     let analysis = analyze(&mut service, asked).await?;
     print(&args, &analysis, out)?;
     Ok(exit_code(&args, &analysis.report))
+}
+
+/// Analyzes again and again. What a report tells is printed when it differs from the one before.
+async fn watch(
+    args: &Args,
+    service: &mut Service,
+    asked: AnalyzeWorkflowRequest,
+    out: &mut dyn Write,
+) -> Result<ExitCode, CliError> {
+    let (mut last, mut has_failed): (Option<Analysis>, bool) = (None, false);
+    let place = PathBuf::from(&asked.path);
+    watch::follow(place, &args.include, async || {
+        let analysis = match analyze(service, asked.clone()).await {
+            Ok(analysis) => analysis,
+            // A file in the middle of a change; the next one may mend it.
+            Err(failure) if last.is_some() => {
+                say::line(format_args!("the analysis failed: {failure}"));
+                has_failed = true;
+                return Ok(None);
+            }
+            Err(failure) => return Err(failure),
+        };
+        let root = analysis.report.project.as_ref();
+        let root = root.map(|project| PathBuf::from(&project.root));
+        let is_news = last.as_ref().map(what_is_told) != Some(what_is_told(&analysis));
+        if is_news || std::mem::take(&mut has_failed) {
+            print(args, &analysis, out)?;
+        }
+        last = Some(analysis);
+        Ok(root)
+    })
+    .await
+}
+
+/// An analysis without what differs from run to run.
+fn what_is_told(analysis: &Analysis) -> (AnalysisReport, Vec<Finding>) {
+    let mut report = analysis.report.clone();
+    report.analysis_id.clear();
+    report.duration = None;
+    for run in &mut report.tools {
+        (run.duration, run.cached_files) = (None, 0);
+    }
+    (report, analysis.findings.clone())
 }
 
 async fn analyze(

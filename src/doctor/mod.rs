@@ -6,6 +6,7 @@ mod access;
 mod bounds;
 mod check;
 mod clients;
+mod evolutions;
 mod fix;
 mod machine;
 mod node;
@@ -19,6 +20,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use shim_runtime::config::ConfigErrors;
+use shim_runtime::stack::StackState;
 
 use self::check::{Check, Verdict};
 use crate::config::{self, Config};
@@ -96,6 +98,8 @@ async fn configured(config: &Config) -> Vec<Check> {
             let of_stack = stack::check(config).await;
             let is_replaced = of_stack.iter().any(stack::says_replaced);
             checks.extend(storage::check(config, is_replaced));
+            let is_served = !matches!(config.stack().state(), StackState::Stopped);
+            checks.extend(evolutions::check(config.data_dir(), is_served));
             let worker = &config.worker;
             checks.extend(storage::artifacts(&worker.artifacts, worker.max_artifacts));
             checks.extend(of_stack);

@@ -3,6 +3,7 @@
 mod approve;
 mod diff;
 mod list;
+mod nightly;
 pub(crate) mod paths;
 #[cfg(test)]
 mod printed;
@@ -62,6 +63,7 @@ Examples:
   shim evolve show 9a0b1c2d              its diff, and why
   shim evolve approve 9a0b1c2d           verified, then committed on a branch of its own
   shim evolve revert 9a0b1c2d
+  shim evolve . --nightly --limit 3      every night at 3 UTC; what is proposed waits
   shim evolve ./list                     a folder that is called like one of the commands
 
 The working tree is never touched: an approved evolution is a branch, which you merge.";

@@ -13,6 +13,7 @@ use shim_render::figures::count;
 use shim_render::text::{name, short_id};
 use tonic::Request;
 
+use super::nightly::{self, Nightly};
 use super::paths::absolute_path;
 use super::progress::ProgressLine;
 use super::trust;
@@ -45,6 +46,20 @@ pub(super) struct Args {
     /// The most proposals, best first [default: 20]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PROPOSALS)))]
     limit: Option<u32>,
+    /// Analyze and propose every night instead of now; places that were proposed before are left out
+    #[arg(long, conflicts_with_all = ["custom", "json"])]
+    nightly: bool,
+    /// When, as five cron fields in UTC
+    #[arg(
+        long,
+        value_name = "CRON",
+        requires = "nightly",
+        default_value = "0 3 * * *"
+    )]
+    at: String,
+    /// Propose nothing at night any more
+    #[arg(long, conflicts_with_all = ["nightly", "custom", "json", "transform", "include", "limit"])]
+    no_nightly: bool,
     /// Print canonical proto JSON, a line for each message (an EvolveCodeResponse)
     #[arg(long)]
     json: bool,
@@ -74,6 +89,19 @@ pub(super) async fn run(
     config: &Config,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
+    if args.no_nightly {
+        return nightly::remove(&nightly::project(&args.path)?, config, out).await;
+    }
+    if args.nightly {
+        let wanted = Nightly {
+            path: nightly::project(&args.path)?,
+            at: args.at,
+            limit: args.limit,
+            include: args.include,
+            transforms: args.transform,
+        };
+        return nightly::set(&wanted, config, out).await;
+    }
     let mut asked = args.request()?;
     let mut service = connection::evolution(config).await?;
     let first = propose(&mut service, asked.clone(), args.json, out).await;

@@ -1,4 +1,4 @@
-//! `shim sessions restore-backup`: a backup in the place of the database, while nothing uses the data folder.
+//! `shim sessions restore-backup`: a backup in the place of the databases, while nothing uses the data folder.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,12 +11,13 @@ use crate::config::Config;
 use crate::error::CliError;
 use crate::global_flags::absolute;
 use crate::hold::HeldFolder;
+use crate::sessions::backup::evolutions_beside;
 
 /// What to go back to.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "The backup is checked first. Then the stack is stopped, and gateways wait. The database from before is kept beside the new one; \
-what was saved after the backup is only there."
+what was saved after the backup is only there. The evolutions of the backup are in FILE.evolutions, if that is there."
 )]
 pub(crate) struct Args {
     /// The file that `shim sessions backup` wrote
@@ -48,15 +49,38 @@ pub(super) async fn run(
     // The stack is not stopped for a file that cannot take the place of its database.
     let incoming = shim_checkpoint::take_in_backup(config.data_dir(), &file)
         .map_err(|error| refused(&error))?;
+    let beside = evolutions_beside(&file);
+    let evolutions = match beside.exists() {
+        true => Some(
+            shim_evolution::take_in_backup(config.data_dir(), &beside)
+                .map_err(|error| refused(&error))?,
+        ),
+        false => None,
+    };
     let size = std::fs::metadata(&file)?.len();
     let folder = HeldFolder::take(config, "a backup is being restored", out).await?;
     let restored = incoming.put_in_place();
+    let evolutions = evolutions.map(shim_evolution::Incoming::put_in_place);
     let missing = shim_checkpoint::missing_numbers(config.data_dir());
     folder.release(config, out).await?;
     let kept = restored.map_err(|error| refused(&error))?;
     writeln!(out, "restored {} from {}", bytes(size), file.display())?;
     if let Some(kept) = kept {
         writeln!(out, "the database from before: {}", kept.display())?;
+    }
+    match evolutions.transpose() {
+        Ok(None) => {}
+        Ok(Some(kept)) => {
+            writeln!(out, "restored the evolutions from {}", beside.display())?;
+            if let Some(kept) = kept {
+                writeln!(
+                    out,
+                    "the database of evolutions from before: {}",
+                    kept.display()
+                )?;
+            }
+        }
+        Err(error) => return Err(refused(&error)),
     }
     match missing {
         Ok(missing) if missing.is_empty() => {}

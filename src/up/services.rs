@@ -43,9 +43,10 @@ pub(super) async fn build(
     let evolution = shim_evolution::build(config.evolution, peers, shutdown).await?;
     let worker = shim_worker::build(config.worker, store.clone(), Some(checkpoints), shutdown)?;
     worker.keep_own(analysis_worker(&evolution));
+    let coordination = shim_coordination::build(&settings, store.clone(), shutdown);
     let services: Vec<Box<dyn Service>> = vec![
         Box::new(checkpoint?),
-        Box::new(shim_coordination::build(&settings, store.clone(), shutdown)),
+        Box::new(coordination.with_analysis_worker()),
         Box::new(worker),
         Box::new(evolution),
     ];

@@ -37,7 +37,7 @@ def compose(root: Path) -> dict:
         for needed in ("read_only", "mem_limit", "cpus", "restart"):
             expect(needed in service, f"{name}: {needed} is missing")
         expect(service.get("cap_drop") == ["ALL"], f"{name} keeps capabilities")
-        if service["image"].startswith("shim:"):
+        if service["image"].startswith(("shim:", "shim-evolution:")):
             started[f"compose {name}"] = {"args": service["command"], "env": service["environment"]}
     return started
 
@@ -80,7 +80,7 @@ def kubernetes(root: Path) -> dict:
             expect(made in maps, f"{name}: nobody makes the config map {made}")
             made = volume.get("secret", {}).get("secretName")
             expect(made is None or made in secrets, f"{name}: nobody makes the secret {made}")
-        if container["image"] != "shim":
+        if container["image"] not in ("shim", "shim-evolution"):
             continue
         env = shared | {it["name"]: it["value"] for it in container["env"]}
         for key, url in env.items():

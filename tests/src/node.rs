@@ -3,7 +3,7 @@
 //! The packages lie in the target folder and the scripts in the source tree, which is linked into it: Node must not
 //! follow that link when it looks for a script's packages.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -28,6 +28,26 @@ pub fn folder() -> PathBuf {
         "no packages of tests/node/package.json: \
          run `make test` (it makes target/node) or set SHIM_NODE",
     )
+}
+
+/// Links the packages of the evolution service that the tests of all crates share into a data folder, as far as they are
+/// installed: installing them takes a minute.
+///
+/// # Panics
+/// If the data folder cannot be written.
+pub fn share_evolution_tools(data_dir: &Path) {
+    use std::os::unix::fs::{DirBuilderExt, symlink};
+    let tools = data_dir.join("tools");
+    let mut private = std::fs::DirBuilder::new();
+    let made = private.recursive(true).mode(0o700).create(&tools);
+    made.expect("a throw-away folder can be written");
+    let shared = binary::node().map(|folder| std::fs::read_dir(folder.join("evolution")));
+    for installed in shared.into_iter().flatten().flatten().flatten() {
+        let name = installed.file_name();
+        if name.to_string_lossy().len() == 16 {
+            symlink(installed.path(), tools.join(name)).expect("a new folder is empty");
+        }
+    }
 }
 
 /// The queues a program works on.

@@ -19,9 +19,19 @@ pub fn signal(pid: u32, signal: Signal) {
 /// Resident memory of `pid` in bytes; 0 if it is gone.
 #[must_use]
 pub fn resident_bytes(pid: u32) -> u64 {
+    status_bytes(pid, "VmRSS:")
+}
+
+/// The most memory that was ever resident of `pid`, in bytes; 0 if it is gone.
+#[must_use]
+pub fn peak_resident_bytes(pid: u32) -> u64 {
+    status_bytes(pid, "VmHWM:")
+}
+
+fn status_bytes(pid: u32, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let kib = status.lines().find_map(|line| {
-        line.strip_prefix("VmRSS:")?
+        line.strip_prefix(field)?
             .trim()
             .strip_suffix(" kB")?
             .parse::<u64>()
@@ -38,8 +48,10 @@ pub fn children(pid: u32) -> Vec<u32> {
     pids.filter(|child| parent(*child) == Some(pid)).collect()
 }
 
-/// Field 4 of `/proc/PID/stat`, counted after the name, which may hold anything.
-fn parent(pid: u32) -> Option<u32> {
+/// The process that started `pid`; `None` if it is dead. It is field 4 of `/proc/PID/stat`, counted after the name, which may
+/// hold anything.
+#[must_use]
+pub fn parent(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
     if fields.next()? == "Z" {

@@ -1,6 +1,7 @@
 //! A short run of each crash suite, so that every change meets it; `make chaos` runs the long ones.
 
 use shim_tests::chaos::checkpoint::{SuiteOptions, run};
+use shim_tests::chaos::evolution;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_at_random_moments_lose_and_double_nothing() {
@@ -20,4 +21,18 @@ async fn kills_at_random_moments_lose_and_double_nothing() {
         verdict.acknowledged > 16,
         "the savers got to work: {verdict:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_during_work_on_a_project_change_and_leave_nothing() {
+    let settings = evolution::SuiteOptions {
+        rounds: 5,
+        seed: 20_261_201,
+        with_long_calls: false,
+    };
+    let mut log = Vec::new();
+    let told = |line: &str| log.push(line.to_owned());
+    let verdict = evolution::run(settings, told).await.unwrap();
+    assert!(verdict.is_clean(), "{verdict:#?}\n{}", log.join("\n"));
+    assert_eq!(verdict.rounds, settings.rounds);
 }

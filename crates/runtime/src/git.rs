@@ -5,7 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 /// Names of git's variables begin so.
 const PREFIX: &str = "GIT_";
@@ -56,6 +56,25 @@ pub fn command(folder: &Path) -> Command {
     git
 }
 
+/// What git answers to a question that changes nothing. What somebody killed has no answer, and is asked once more.
+///
+/// # Errors
+/// If it cannot be run, or is killed twice.
+pub fn output(command: &mut Command) -> std::io::Result<Output> {
+    let first = command.output()?;
+    if first.status.code().is_some() {
+        return Ok(first);
+    }
+    let second = command.output()?;
+    match second.status.code() {
+        Some(_) => Ok(second),
+        None => Err(std::io::Error::other(format!(
+            "git was killed twice: {}",
+            second.status
+        ))),
+    }
+}
+
 /// Variables under which git runs none of the programs that a repository's configuration names: those of [`command`], and none
 /// for its files either. Filters pass contents through, and merges are git's own. Reading the configuration runs nothing.
 ///
@@ -68,7 +87,7 @@ pub fn without_drivers(folder: &Path) -> Vec<(OsString, OsString)> {
         "--get-regexp",
         r"^(filter|merge)\..*\.",
     ];
-    let listed = command(folder).arg("config").args(names).output();
+    let listed = output(command(folder).arg("config").args(names));
     let listed = listed.map(|output| output.stdout).unwrap_or_default();
     let keys = listed.split(|byte| *byte == 0).map(String::from_utf8_lossy);
     let drivers = keys.filter_map(|key| Some((key.to_string(), harmless_value(&key)?)));

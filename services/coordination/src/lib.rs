@@ -15,6 +15,7 @@ mod gauges;
 mod leader;
 mod living_workers;
 mod log_once;
+mod project_size;
 mod reaper;
 mod rpc;
 mod schedule_reader;
@@ -83,7 +84,17 @@ pub fn build(config: &Config, store: Store, shutdown: &Shutdown) -> Service {
             registry_config,
             lineage: config.tasks.lineage,
             max_dead_letters: config.tasks.max_dead_letters,
+            starts_analysis: false,
         },
+    }
+}
+
+impl Service {
+    /// Says that this process starts a worker for analyses when a task for one waits.
+    #[must_use]
+    pub fn with_analysis_worker(mut self) -> Self {
+        self.api.starts_analysis = true;
+        self
     }
 }
 

@@ -17,13 +17,14 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::analyzer::{self, AnalysisOptions, AnalyzerContext};
+use crate::analyzer::{self, AnalysisOptions, AnalyzerContext, PartAnswers};
 use crate::config::Config;
 use crate::error::EvolutionError;
-use crate::evolver::{Approval, Evolver, EvolverLimits, Watch};
+use crate::evolver::{Approval, AtWork, Evolver, EvolverLimits, Watch};
 use crate::patterns::PatternEngine;
 use crate::peers::Peers;
 use crate::project::{Project, TrustStore};
+use crate::spans::stage;
 use crate::store::Store;
 use crate::test_generator::{self, Options as GenerateOptions};
 use crate::test_runs::TestRuns;
@@ -93,6 +94,7 @@ impl Engine {
         (host.idle, host.memory) = (config.idle, config.host_memory_mib << 20);
         let host = ToolHost::new(host, Arc::clone(&groups), background)?;
         let analyzer = AnalyzerContext::open(host.clone(), Arc::clone(&groups), &config.data_dir)?;
+        analyzer.keep_ready(config.idle, background);
         let evolver = evolver(&config, &store, &host, &groups)?;
         Ok(Self {
             room: Arc::new(Semaphore::new(config.parallel)),
@@ -136,6 +138,22 @@ impl Engine {
         Ok(report)
     }
 
+    /// Asks the linters about the files of one part of the project at a path.
+    ///
+    /// # Errors
+    /// As the analyzer fails.
+    pub(crate) async fn analyze_part(
+        &self,
+        path: &Path,
+        options: AnalysisOptions,
+        events: mpsc::Sender<Event>,
+        cancel: &CancellationToken,
+    ) -> Result<PartAnswers, EvolutionError> {
+        let project = self.project(path).await?;
+        let part = analyzer::analyze_part(&self.analyzer, &project, options, events, cancel);
+        Box::pin(part).await
+    }
+
     /// Turns an evolution down, or applies and verifies it. A request that decided before gets the evolution as it is.
     ///
     /// # Errors
@@ -145,7 +163,11 @@ impl Engine {
         decision: Decision,
         watch: Watch<'_>,
     ) -> Result<Evolution, EvolutionError> {
-        let found = self.store.evolution(&decision.evolution_id).await?;
+        let mut found = self.store.evolution(&decision.evolution_id).await?;
+        if found.evolution.state() == EvolutionState::Applying {
+            self.evolver.settle(&found.evolution.evolution_id).await?;
+            found = self.store.evolution(&decision.evolution_id).await?;
+        }
         let evolution = found.evolution;
         let is_decided = !matches!(
             evolution.state(),
@@ -181,7 +203,8 @@ impl Engine {
     ) -> Result<Evolution, EvolutionError> {
         let found = self.store.evolution(evolution_id).await?;
         let evolution = found.evolution;
-        if evolution.state() == EvolutionState::Reverted && found.request_id == request_id {
+        let is_decided = evolution.state() == EvolutionState::Reverted;
+        if is_decided && !request_id.is_empty() && found.request_id == request_id {
             return Ok(evolution);
         }
         let project = self.project_of(&evolution).await?;
@@ -213,7 +236,7 @@ impl Engine {
             cancel,
         };
         let generation = test_generator::generate(tools, &project, options, on_function);
-        let mut report = Box::pin(generation).await?;
+        let mut report = Box::pin(stage("generate tests", Box::pin(generation))).await?;
         if let Some(proposal) = report.evolution.take() {
             let mut proposals = [proposal];
             let patterns = PatternEngine::load(&self.store, None).await?;
@@ -261,6 +284,7 @@ fn evolver(
             custom_file: TRANSFORM_LIMIT,
             tests: config.test_timeout,
         },
+        at_work: AtWork::default(),
     })
 }
 

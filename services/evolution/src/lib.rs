@@ -18,7 +18,10 @@ mod programs;
 mod project;
 mod readiness;
 mod rpc;
+mod spans;
 mod store;
+#[cfg(test)]
+mod suite;
 mod test_generator;
 mod test_runs;
 mod tool_host;
@@ -40,7 +43,7 @@ pub use config::Config;
 pub use domain::analysis::sarif::sarif;
 pub use error::StartError;
 pub use peers::Peers;
-pub use shim_sqlite::Integrity;
+pub use shim_sqlite::{BackupError, Incoming, Integrity, RestoreError, backup};
 pub use tool_host::{
     OLDEST_MAJOR as OLDEST_NODE, is_installed as tools_installed, parse_version as node_version,
 };
@@ -60,6 +63,28 @@ pub fn database_path(data_dir: &Path) -> PathBuf {
 #[must_use]
 pub fn inspect(data_dir: &Path) -> Integrity {
     shim_sqlite::inspect(&store::SCHEMA, &database_path(data_dir))
+}
+
+/// Databases beside the one in use: damaged ones that were set aside, and those from before a restore.
+#[must_use]
+pub fn set_aside(data_dir: &Path) -> Vec<PathBuf> {
+    shim_sqlite::set_aside(&store::SCHEMA, data_dir)
+}
+
+/// Copies a backup into `data_dir` and checks it, beside a service that may run. [`Incoming::put_in_place`] then makes it the
+/// database, while no service uses the folder.
+///
+/// # Errors
+/// If the backup cannot be used, or the folder. Nothing has changed then.
+pub fn take_in_backup(data_dir: &Path, backup: &Path) -> Result<Incoming, RestoreError> {
+    Incoming::take_in(&store::SCHEMA, data_dir, backup)
+}
+
+/// The worktrees that are there: each is in use, or was left by a process that was killed and is removed at the next start.
+#[must_use]
+pub fn worktrees(data_dir: &Path) -> usize {
+    let folder = data_dir.join("evolution").join("worktrees");
+    folder.read_dir().map_or(0, Iterator::count)
 }
 
 /// The running service, ready to be added to a server.
@@ -114,10 +139,11 @@ impl service::Service for Service {
     fn register(&self, server: Server) -> Server {
         let evolution = EvolutionServiceServer::new(self.api.clone())
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let Api { store, tasks, .. } = &self.api;
-        let (store, ready, stop) = (store.clone(), server.readiness(), tasks.shutdown().clone());
+        let Api { engine, tasks, .. } = &self.api;
+        let (ready, stop) = (server.readiness(), tasks.shutdown().clone());
+        let evolver = engine.evolver.clone();
         tasks.spawn_restarting("evolution_readiness", move || {
-            readiness::run(store.clone(), NAME, ready.clone(), stop.clone())
+            readiness::run(evolver.clone(), NAME, ready.clone(), stop.clone())
         });
         server.with(evolution)
     }

@@ -6,18 +6,19 @@ use std::time::Duration;
 use shim_runtime::lifecycle::Shutdown;
 use shim_runtime::server::Readiness;
 
-use crate::store::Store;
+use crate::evolver::Evolver;
 
 /// Between two looks at the disk.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Keeps the readiness of the gRPC service `name` until the shutdown begins.
 pub(crate) async fn run(
-    store: Store,
+    evolver: Evolver,
     name: &'static str,
     readiness: Readiness,
     shutdown: Shutdown,
 ) {
+    let store = evolver.store.clone();
     let mut failure = store.failure();
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -33,10 +34,23 @@ pub(crate) async fn run(
             changed = failure.changed() => if changed.is_err() { return },
             _ = tick.tick() => {
                 let in_doubt = is_failing || store.is_nearly_full();
-                if in_doubt && let Err(error) = store.try_writing().await {
-                    tracing::debug!(%error, "changes cannot be kept");
+                if !in_doubt {
+                    continue;
+                }
+                match store.try_writing().await {
+                    // What ended meanwhile could not be noted.
+                    Ok(()) if is_failing => note_ends(&evolver).await,
+                    Ok(()) => {}
+                    Err(error) => tracing::debug!(%error, "changes cannot be kept"),
                 }
             }
         }
+    }
+}
+
+async fn note_ends(evolver: &Evolver) {
+    evolver.settle_reversions().await;
+    if let Err(error) = evolver.settle_all().await {
+        tracing::debug!(%error, "evolutions that ended are told as being applied for now");
     }
 }

@@ -130,8 +130,13 @@ async fn claims_suite() -> (bool, Value) {
 }
 
 async fn evolution_suite(rounds: u64, seed: u64) -> (bool, Value) {
-    match evolution::run(evolution::SuiteOptions { rounds, seed }, print_line).await {
-        Ok(verdict) => (verdict.is_clean(), json!(verdict)),
+    let settings = evolution::SuiteOptions {
+        rounds,
+        seed,
+        with_long_calls: true,
+    };
+    match evolution::run(settings, print_line).await {
+        Ok(verdict) => (verdict.is_clean() && verdict.is_prompt(), json!(verdict)),
         Err(broken) => (
             false,
             json!({"seed": seed, "broken": format!("{broken:?}")}),

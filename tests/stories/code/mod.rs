@@ -1,8 +1,11 @@
 //! Code from the outside: a project is analyzed, evolved, approved and taken back by the command line, by gRPC and by tasks,
 //! and its working tree stays as it was.
 
+mod agents;
 mod idempotence;
+mod nightly;
 mod people;
+mod split;
 mod tasks;
 
 use std::path::{Path, PathBuf};
@@ -29,11 +32,17 @@ struct CodeEnv {
 
 impl CodeEnv {
     async fn new() -> Self {
+        Self::with(|_, launch| launch).await
+    }
+
+    /// With other settings of the stack; the project's folder is there when they are made.
+    async fn with(settings: impl FnOnce(&TempEnv, Launch) -> Launch) -> Self {
         let (temp, redis) = (TempEnv::new(), Redis::start());
-        share_tools(&temp.data_dir());
+        node::share_evolution_tools(&temp.data_dir());
+        std::fs::create_dir(temp.root().join("ranges")).unwrap();
         let launch = Launch::stack(&temp.data_dir(), &redis.url())
             .env("SHIM_EVOLUTION_ROOTS", &temp.root().display().to_string());
-        let service = launch.start_or_panic().await;
+        let service = settings(&temp, launch).start_or_panic().await;
         let env = Self {
             temp,
             redis,
@@ -41,6 +50,35 @@ impl CodeEnv {
         };
         env.make_project();
         env
+    }
+
+    /// Commits further files.
+    fn commit(&self, files: &[(&str, &str)]) {
+        for (path, text) in files {
+            let path = self.root().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-q", "-m", "more"]);
+    }
+
+    /// Submits a task of a kind, and waits for its end; the last line of JSON, its merged result.
+    async fn done(&self, kind: &str, payload: &Value) -> Value {
+        let payload = payload.to_string();
+        let words = [
+            "tasks",
+            "submit",
+            "g",
+            "--kind",
+            kind,
+            "--payload",
+            &payload,
+        ];
+        let said = self
+            .json(&[&words[..], &["--wait", "--json"]].concat())
+            .await;
+        said.last().unwrap().clone()
     }
 
     fn root(&self) -> PathBuf {
@@ -119,18 +157,14 @@ impl CodeEnv {
     }
 }
 
-/// The packages that the tests of all crates share, if they are installed: installing them takes a minute.
-fn share_tools(data_dir: &Path) {
-    use std::os::unix::fs::{DirBuilderExt, symlink};
-    let tools = data_dir.join("tools");
-    let mut private = std::fs::DirBuilder::new();
-    private.recursive(true).mode(0o700).create(&tools).unwrap();
-    let shared = std::fs::read_dir(node::folder().join("evolution"));
-    for installed in shared.into_iter().flatten().flatten() {
-        let name = installed.file_name();
-        if name.to_string_lossy().len() == 16 {
-            symlink(installed.path(), tools.join(name)).unwrap();
-        }
+/// The first value of this name, wherever it stands.
+fn find<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    match value {
+        Value::Object(object) => object
+            .get(name)
+            .or_else(|| object.values().find_map(|inner| find(inner, name))),
+        Value::Array(list) => list.iter().find_map(|inner| find(inner, name)),
+        _ => None,
     }
 }
 

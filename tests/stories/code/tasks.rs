@@ -1,8 +1,12 @@
 //! Tasks of the kinds that the evolution service does.
 
-use serde_json::{Value, json};
+use serde_json::json;
+use shim_proto::coordination::v1::SubmitTaskRequest;
+use shim_redis_harness::Redis;
+use shim_tests::service::Launch;
+use shim_tests::temp_env::TempEnv;
 
-use super::CodeEnv;
+use super::{CodeEnv, find};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_evolution_as_a_task_waits_for_approval_and_is_then_applied() {
@@ -84,13 +88,47 @@ async fn a_task_that_asks_for_the_impossible_fails_at_once_and_says_why() {
     }
 }
 
-/// The first value of this name, wherever it stands.
-fn find<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
-    match value {
-        Value::Object(object) => object
-            .get(name)
-            .or_else(|| object.values().find_map(|inner| find(inner, name))),
-        Value::Array(list) => list.iter().find_map(|inner| find(inner, name)),
-        _ => None,
+#[tokio::test(flavor = "multi_thread")]
+async fn without_node_a_task_fails_once_with_the_remedy() {
+    let env = CodeEnv::with(|_, launch| launch.env("SHIM_EVOLUTION_NODE", "/no/such/node")).await;
+    for kind in ["analyze", "evolve"] {
+        let words = ["tasks", "submit", "g", "--kind", kind, "--wait", "--json"];
+        let output = env.shim(&words).await;
+        assert!(!output.status.success());
+        let said = String::from_utf8(output.stdout).unwrap();
+        let merged: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+        let task = &merged["task"];
+        let why = task["error"]["message"].as_str().unwrap();
+        assert!(why.contains("NODE_MISSING"), "{task}");
+        assert!(why.contains("install Node.js"), "{task}");
+        assert_eq!(task["attempts"], 1, "{task}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_nobody_does_says_so_when_it_is_submitted() {
+    let (temp, redis) = (TempEnv::new(), Redis::start());
+    let launch = Launch::coordination(&temp.data_dir(), &redis.url());
+    let service = launch.start_or_panic().await;
+    let submit = |kind: &str| SubmitTaskRequest {
+        request_id: format!("notes-{kind}"),
+        goal: "look".to_owned(),
+        kind: kind.to_owned(),
+        ..SubmitTaskRequest::default()
+    };
+    let mut tasks = service.tasks().jobs;
+    let answer = tasks.submit_task(submit("analyze")).await.unwrap();
+    let notes = answer.into_inner().notes;
+    assert!(
+        notes[0].contains("no worker with the executor analysis"),
+        "{notes:?}"
+    );
+    let answer = tasks.submit_task(submit("write")).await.unwrap();
+    assert_eq!(answer.into_inner().notes, [""; 0]);
+
+    let env = CodeEnv::new().await;
+    let said = env
+        .said(&["tasks", "submit", "g", "--kind", "analyze"])
+        .await;
+    assert!(!said.contains("note:"), "{said}");
 }

@@ -126,12 +126,11 @@ async fn flipped_bits_are_found_and_never_served() {
         .filter(|(_, served, _)| *served != whole)
         .count();
     assert!(hurt > 0, "some flips hit contents: {tally:?}");
-    // A bit of the page from which all others are found costs the table; no other bit costs more than its page.
-    let emptied = tally
-        .iter()
-        .filter(|(_, served, _)| served.checkpoints == 0)
-        .count();
-    assert!(emptied <= 1, "a few bits do not cost everything: {tally:?}");
+    let least = tally.iter().map(|(_, served, _)| served.checkpoints).min();
+    assert!(
+        least > Some(0),
+        "a few bits do not cost everything: {tally:?}"
+    );
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ mod restore_answer;
 mod restoring;
 mod retention;
 mod retry_turns;
+mod rows;
 mod salvage;
 mod save_answer;
 mod saving;

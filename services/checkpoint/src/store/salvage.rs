@@ -1,16 +1,18 @@
 //! Carrying what can be read from a damaged database into a new one.
 //!
-//! Only rows whose hashes hold are taken: a damaged row never passes for a good one. Idempotency keys have no hash and
+//! Tables are read as SQLite finds their rows, then leaf by leaf: one bit can hide all that a page leads to. Only rows whose
+//! hashes hold are taken: a damaged row never passes for a good one. Idempotency keys have no hash and
 //! are left behind. A checkpoint whose session row was lost gets a placeholder session.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, Row, params};
+use rusqlite::{Connection, Row, params};
 use shim_proto::checkpoint::v1::{Checkpoint, Interruption, Session, SessionStatus};
 use shim_sqlite::{UnixMicros, to_unix_micros};
 use uuid::Uuid;
 
+use super::rows::{Damaged, Origin, for_each_row};
 use super::tables::checkpoints::CheckpointRow;
 use super::tables::{sessions, tally};
 use crate::domain::hash_chain;
@@ -29,16 +31,14 @@ pub(super) struct SalvageReport {
 /// Copies everything intact from the file `damaged` into the empty database `db`.
 pub(super) fn copy_intact(damaged: &Path, db: &mut Connection) -> Result<SalvageReport, Error> {
     let mut report = SalvageReport::default();
-    let Ok(source) = Connection::open_with_flags(damaged, OpenFlags::SQLITE_OPEN_READ_ONLY) else {
+    let target = db.transaction()?;
+    let Some(damaged) = Damaged::open(damaged, &target) else {
         return Ok(report);
     };
-    // Lets SQLite read on past a damaged schema row or a file shorter than its header says.
-    let _ = source.execute_batch("PRAGMA writable_schema = ON");
-    let target = db.transaction()?;
-    let sessions = copy_sessions(&source, &target, &mut report)?;
-    copy_checkpoints(&source, &target, &sessions, &mut report)?;
-    copy_signals(&source, &target, &mut report)?;
-    copy_deletions(&source, &target)?;
+    let sessions = copy_sessions(&damaged, &target, &mut report)?;
+    copy_checkpoints(&damaged, &target, &sessions, &mut report)?;
+    copy_signals(&damaged, &target, &mut report)?;
+    copy_deletions(&damaged.db, &target)?;
     begin_tallies_anew(&target)?;
     target.commit()?;
     Ok(report)
@@ -46,76 +46,20 @@ pub(super) fn copy_intact(damaged: &Path, db: &mut Connection) -> Result<Salvage
 
 /// The newest number of a session is believed of a damaged row this far above the newest checkpoint that is whole.
 const MAX_LOST_NUMBERS: u64 = 10_000;
-/// After so many row ids in a row that lead to nothing readable, the rest is sought from the other end.
-const MAX_SKIPPED: u32 = 5_000;
-
-/// Visits every row of a table that can be reached from either end, or by its id behind a damaged page; damage hides only
-/// itself.
-pub(super) fn for_each_row(
-    source: &Connection,
-    columns: &str,
-    table: &str,
-    mut each: impl FnMut(&Row<'_>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let mut seen = BTreeSet::new();
-    let (mut from, mut skipped) = (i64::MIN, 0);
-    let ascending =
-        format!("SELECT {columns} FROM {table} NOT INDEXED WHERE row_id >= ?1 ORDER BY row_id ASC");
-    while skipped < MAX_SKIPPED {
-        let before = seen.len();
-        if visit(source, &ascending, [from], &mut seen, &mut each)? {
-            break;
-        }
-        // A page cannot be read: the search goes on behind the last row, then id by id.
-        let behind_last = seen.last().map_or(1, |last| last.saturating_add(1));
-        skipped = if seen.len() > before { 0 } else { skipped + 1 };
-        from = behind_last.max(from.saturating_add(1)).max(1);
-    }
-    let descending = format!("SELECT {columns} FROM {table} NOT INDEXED ORDER BY row_id DESC");
-    visit(source, &descending, [], &mut seen, &mut each)?;
-    Ok(())
-}
-
-/// Visits the rows of a query up to one that was seen. Answers whether none is left that could not be read.
-fn visit(
-    source: &Connection,
-    sql: &str,
-    from: impl rusqlite::Params,
-    seen: &mut BTreeSet<i64>,
-    each: &mut impl FnMut(&Row<'_>) -> Result<(), Error>,
-) -> Result<bool, Error> {
-    let Ok(mut statement) = source.prepare_cached(sql) else {
-        return Ok(true);
-    };
-    let Ok(mut rows) = statement.query(from) else {
-        return Ok(false);
-    };
-    loop {
-        match rows.next() {
-            Ok(Some(row)) => {
-                let Ok(row_id) = row.get::<_, i64>(0) else {
-                    continue;
-                };
-                if !seen.insert(row_id) {
-                    return Ok(true);
-                }
-                each(row)?;
-            }
-            Ok(None) => return Ok(true),
-            Err(_) => return Ok(false),
-        }
-    }
+/// What does not prove itself counts as lost where it was in its table; a leaf may be another table's.
+fn unreadable(origin: Origin) -> usize {
+    usize::from(origin == Origin::Table)
 }
 
 /// Answers with the rows that came over.
 fn copy_sessions(
-    source: &Connection,
+    damaged: &Damaged<'_>,
     target: &Connection,
     report: &mut SalvageReport,
 ) -> Result<BTreeSet<i64>, Error> {
     let mut rows = BTreeSet::new();
     let columns = "row_id, id, project, status, recoverable, updated_at, record, hash";
-    for_each_row(source, columns, "sessions", |row| {
+    damaged.for_each_row(columns, "sessions", |row, origin| {
         let read = || -> rusqlite::Result<_> {
             Ok((
                 row.get::<_, i64>(0)?,
@@ -135,7 +79,7 @@ fn copy_sessions(
                 rows.insert(row_id);
                 report.sessions += 1;
             }
-            _ => report.unreadable += 1,
+            _ => report.unreadable += unreadable(origin),
         }
         Ok(())
     })?;
@@ -153,7 +97,7 @@ fn insert_session(target: &Connection, row_id: i64, session: Session) -> Result<
 }
 
 fn copy_checkpoints(
-    source: &Connection,
+    damaged: &Damaged<'_>,
     target: &Connection,
     sessions: &BTreeSet<i64>,
     report: &mut SalvageReport,
@@ -164,11 +108,13 @@ fn copy_checkpoints(
     let columns = "row_id, session, number, thinned_at, header, state, state_hash, hash";
     // Rows of lost sessions are inserted before their placeholders.
     target.execute_batch("PRAGMA defer_foreign_keys = ON")?;
-    for_each_row(source, columns, "checkpoints", |row| {
+    damaged.for_each_row(columns, "checkpoints", |row, origin| {
         let intact = intact_checkpoint(row);
-        note_number(row, &mut heads);
+        if intact.is_some() || origin == Origin::Table {
+            note_number(row, &mut heads);
+        }
         let Some((stored, header)) = intact else {
-            report.unreadable += 1;
+            report.unreadable += unreadable(origin);
             return Ok(());
         };
         copy_checkpoint(target, row, &header)?;
@@ -269,20 +215,19 @@ fn placeholder_session(newest: &Checkpoint, head: u64) -> Session {
 }
 
 fn copy_signals(
-    source: &Connection,
+    damaged: &Damaged<'_>,
     target: &Connection,
     report: &mut SalvageReport,
 ) -> Result<(), Error> {
-    for_each_row(
-        source,
+    damaged.for_each_row(
         "row_id, session, created_at, record, hash",
         "signals",
-        |row| {
+        |row, origin| {
             let hash_matches = || -> rusqlite::Result<bool> {
                 Ok(hash_chain::hash(row.get_ref(3)?.as_blob()?) == row.get_ref(4)?.as_blob()?)
             };
             if !hash_matches().unwrap_or(false) {
-                report.unreadable += 1;
+                report.unreadable += unreadable(origin);
                 return Ok(());
             }
             // A snapshot of a session that was lost whole is dropped.
@@ -314,6 +259,7 @@ fn copy_deletions(source: &Connection, target: &Connection) -> Result<(), Error>
         )?;
         Ok(())
     })
+    .map(drop)
 }
 
 /// The tallies count what came over.

@@ -1,5 +1,6 @@
 //! Pure decisions about jobs: their estimate, their split, their dependencies, their schedules and their merged results.
 
+pub(crate) mod analysis_parts;
 pub(crate) mod copy;
 pub(crate) mod estimate;
 pub(crate) mod graph;

@@ -19,6 +19,8 @@ pub(crate) struct Api {
     pub(crate) lineage: LineageLimits,
     /// How many dead letters are kept.
     pub(crate) max_dead_letters: u64,
+    /// Whether this process starts a worker for analyses when a task for one waits.
+    pub(crate) starts_analysis: bool,
 }
 
 impl Api {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use prost::Message;
 use shim_proto::coordination::v1::{
     AssignmentStrategy, FailurePolicy, MergeStrategy, SplitPolicy, SubmitTaskRequest,
-    SubmitTaskResponse, Subtask,
+    SubmitTaskResponse, Subtask, Task, WorkerKind,
 };
 use shim_proto::limits::task::{
     DEFAULT_BACKOFF, MAX_ALL_STEPS_BYTES, MAX_ATTEMPTS, MAX_BACKOFF, MAX_DELAY, MAX_DEPENDENCIES,
@@ -24,9 +24,12 @@ use super::api::Api;
 use super::fields::Fields;
 use super::patterns::keep_names;
 use super::schedule_fields::{self, ScheduleReading};
+use crate::domain::analysis_parts::{may_be_split, named_parts, split_analysis};
 use crate::domain::graph::{Graph, Node};
 use crate::domain::kinds::require_executors;
 use crate::domain::plan::{JobPlan, plan};
+use crate::living_workers::living_workers;
+use crate::project_size;
 
 /// The largest size of a file hint, in bytes; no file reaches it.
 const MAX_FILE_SIZE: u64 = 1 << 50;
@@ -39,14 +42,20 @@ pub(super) async fn handle(
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     name_files(&mut request).await?;
     let schedule = schedule_fields::of_submission(&request).await;
-    let (graph, times) = check(&mut request, &schedule)?;
+    let (mut graph, times) = check(&mut request, &schedule)?;
+    if request.subtasks.is_empty() {
+        let source_files = project_size::of_job(&request).await;
+        split_analysis(&mut request, source_files);
+        graph = Graph::of(&nodes(&request.subtasks)).unwrap_or_default();
+    }
     require_executors(&mut request);
     let plan = plan(request, &graph, || TaskId::new().to_string());
     let (submission, reasoning) = submission(api, plan, &times);
     check_size(&submission)?;
     check_queues(&submission)?;
     let schedule = schedule.unwrap_or_default();
-    let notes = schedule.notes(submission.root.overlap());
+    let mut notes = schedule.notes(submission.root.overlap());
+    notes.extend(unserved(api, &submission).await);
 
     let job = api
         .store
@@ -60,6 +69,32 @@ pub(super) async fn handle(
         next_runs: schedule.told_runs(),
         notes,
     })
+}
+
+/// That a task waits for a worker which nobody starts by himself.
+async fn unserved(api: &Api, job: &Submission) -> Option<String> {
+    let needs = |task: &Task| {
+        let required = task.requirements.as_ref();
+        required.is_some_and(|it| it.executor() == WorkerKind::Analysis)
+    };
+    let is_needed = needs(&job.root) || job.subtasks.iter().any(needs);
+    if !is_needed || api.starts_analysis {
+        return None;
+    }
+    let workers = living_workers(&api.store).await.ok()?;
+    let is_there = workers.iter().any(|it| it.kind() == WorkerKind::Analysis);
+    (!is_there).then(|| UNSERVED.to_owned())
+}
+
+const UNSERVED: &str = "no worker with the executor analysis is alive: one comes within seconds if `shim up` or `shim evolution` \
+                        runs with this Redis; until then the task waits";
+
+fn nodes(subtasks: &[Subtask]) -> Vec<Node<'_>> {
+    let nodes = subtasks.iter().map(|subtask| Node {
+        key: &subtask.key,
+        depends_on: &subtask.depends_on,
+    });
+    nodes.collect()
 }
 
 /// The planned job as the store takes it, and the reasoning of its plan.
@@ -115,6 +150,11 @@ fn check(
     }
     if let Some(payload) = &job.payload {
         fields.free_form("payload", payload, MAX_PAYLOAD_BYTES);
+    }
+    if may_be_split(job)
+        && let Err(why) = named_parts(job)
+    {
+        fields.refuse("payload.parts", why);
     }
     fields.priority("priority", job.priority);
     fields.at_most("max_attempts", job.max_attempts.into(), MAX_ATTEMPTS.into());
@@ -227,14 +267,7 @@ impl Fields {
         for (i, subtask) in subtasks.iter_mut().enumerate() {
             self.subtask(&format!("subtasks[{i}]"), subtask);
         }
-        let nodes: Vec<_> = subtasks
-            .iter()
-            .map(|subtask| Node {
-                key: &subtask.key,
-                depends_on: &subtask.depends_on,
-            })
-            .collect();
-        Graph::of(&nodes).unwrap_or_else(|errors| {
+        Graph::of(&nodes(subtasks)).unwrap_or_else(|errors| {
             for error in errors {
                 self.refuse(error.field(), error.to_string());
             }

@@ -17,9 +17,10 @@ use shim_runtime::stack::make_private_dir;
 use super::graph::Resolved;
 use crate::domain::analysis::facts::FileFacts;
 use crate::domain::analysis::history::History;
+use crate::project::SeenFiles;
 
 /// Changes with the meaning of what is kept.
-const FORMAT: &str = concat!("shim-analysis 1 ", env!("CARGO_PKG_VERSION"));
+const FORMAT: &str = concat!("shim-analysis 2 ", env!("CARGO_PKG_VERSION"));
 const HASH_BYTES: usize = 32;
 /// The most that the folder holds; the oldest goes first.
 const MAX_FOLDER_BYTES: u64 = 256 << 20;
@@ -106,6 +107,8 @@ pub(super) struct KeptTypes {
 pub(super) struct Memory {
     /// As on disk.
     pub(super) kept: Kept,
+    /// Its source files as they were read.
+    pub(super) seen: Arc<SeenFiles>,
     /// Facts by the hash of grammar and content.
     pub(super) facts: HashMap<blake3::Hash, Arc<FileFacts>>,
     /// Where imports lead.
@@ -150,6 +153,17 @@ impl Cache {
             kept: self.read(root).unwrap_or_default(),
             ..Memory::default()
         }
+    }
+
+    /// What is known of a project, which stays there.
+    pub(super) fn known(&self, root: &Path) -> Kept {
+        let projects = self.projects.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = projects.iter().find(|(known, _)| known == root);
+        if let Some((_, memory)) = known {
+            return memory.kept.clone();
+        }
+        drop(projects);
+        self.read(root).unwrap_or_default()
     }
 
     /// Puts it back. With `is_new` it is written to the folder as well.

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use contents::content;
 use modules::Modules;
 use packages::{Files, Packages};
+use rayon::prelude::*;
 
 /// The configurations of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,8 +63,13 @@ impl Configuration {
     /// Finds the files, in the folders of the sources and in those above them.
     fn find<'a>(&mut self, root: &Path, sources: impl Iterator<Item = &'a str>) {
         let mut hasher = blake3::Hasher::new();
-        for folder in folders(sources) {
-            for name in names(&root.join(folder)) {
+        let folders: Vec<&str> = folders(sources).into_iter().collect();
+        let names: Vec<Vec<String>> = folders
+            .par_iter()
+            .map(|folder| names(&root.join(folder)))
+            .collect();
+        for (folder, names) in folders.into_iter().zip(names) {
+            for name in names {
                 let path = if folder.is_empty() {
                     name.clone()
                 } else {

@@ -2,12 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use shim_exec::Groups;
+use shim_runtime::background::BackgroundTasks;
 use shim_runtime::stack::make_private_dir;
 
 use super::cache::Cache;
 use super::oxlint::CONFIG;
+use super::part::PartAnswers;
+use super::standby::Standby;
+use crate::domain::analysis::shares::Share;
 use crate::tool_host::ToolHost;
 
 /// What every analysis uses. Clones share it.
@@ -18,6 +23,8 @@ pub(crate) struct AnalyzerContext {
     pub(super) cache: Arc<Cache>,
     /// Our configuration of oxlint.
     pub(super) oxlint_config: PathBuf,
+    /// The fast linter, loaded for its next run.
+    pub(super) standby: Arc<Standby>,
 }
 
 impl AnalyzerContext {
@@ -39,7 +46,13 @@ impl AnalyzerContext {
             groups,
             cache: Arc::new(Cache::new(folder.join("cache"))),
             oxlint_config,
+            standby: Arc::default(),
         })
+    }
+
+    /// Keeps the fast linter loaded after an analysis, for `idle`.
+    pub(crate) fn keep_ready(&self, idle: Duration, background: &BackgroundTasks) {
+        self.standby.keep(&self.groups, idle, background);
     }
 }
 
@@ -72,4 +85,8 @@ pub(crate) struct AnalysisOptions {
     pub(crate) first_picture_only: bool,
     /// The most opportunities, hotspots and figures.
     pub(crate) limit: usize,
+    /// Only this share of the files; all if unset.
+    pub(crate) share: Option<Share>,
+    /// What the linters told of parts; asked again is what none of them holds for.
+    pub(crate) known: Vec<PartAnswers>,
 }

@@ -34,8 +34,28 @@ pub(super) struct LintAnswer {
     pub(super) tool: String,
     /// By path.
     pub(super) files: BTreeMap<String, LintedFile>,
-    /// What a reader should know of the configuration.
-    pub(super) notes: Vec<String>,
+    /// What it said of the configuration.
+    pub(super) said: LintSaid,
+}
+
+/// What ESLint said of its configuration, in numbers that parts of a project can be added by.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct LintSaid {
+    /// Whether the project's own configurations were to be used.
+    #[prost(bool, tag = "1")]
+    pub(super) uses_project: bool,
+    /// Why they were not, if they could not be used.
+    #[prost(string, tag = "2")]
+    pub(super) configuration: String,
+    /// Files that ours was used for.
+    #[prost(uint64, tag = "3")]
+    pub(super) ours: u64,
+    /// Files that were linted.
+    #[prost(uint64, tag = "4")]
+    pub(super) asked: u64,
+    /// Files with accepted findings that no longer occur.
+    #[prost(uint64, tag = "5")]
+    pub(super) unused_suppressions: u64,
 }
 
 /// What ESLint said of one file.
@@ -53,8 +73,8 @@ pub(super) struct LintedFile {
 struct LintResponse {
     version: String,
     configuration: String,
-    ours: usize,
-    unused_suppressions: usize,
+    ours: u64,
+    unused_suppressions: u64,
 }
 
 #[derive(Deserialize)]
@@ -116,7 +136,13 @@ pub(super) async fn lint(
         .await?;
     let tool = format!("eslint {}", answer.version);
     let mut linted = LintAnswer {
-        notes: notes(use_project, &answer, asked),
+        said: LintSaid {
+            uses_project: use_project,
+            configuration: answer.configuration,
+            ours: answer.ours,
+            asked: asked as u64,
+            unused_suppressions: answer.unused_suppressions,
+        },
         ..LintAnswer::default()
     };
     for file in request.files {
@@ -166,25 +192,41 @@ pub(super) fn configuration_note(
     }
 }
 
-/// What the answer says of the project's own configuration.
-fn notes(use_project: bool, answer: &LintResponse, asked: usize) -> Vec<String> {
-    let mut notes = Vec::new();
-    if use_project && !answer.configuration.is_empty() {
-        notes.push(format!("{OURS}: {}", answer.configuration));
-    } else if use_project && answer.ours > 0 {
-        notes.push(format!(
-            "{OURS} for {} of {asked} files, which no configuration of the project is for",
-            answer.ours
-        ));
+impl LintSaid {
+    /// What a reader should know of the project's own configuration.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.uses_project && !self.configuration.is_empty() {
+            notes.push(format!("{OURS}: {}", self.configuration));
+        } else if self.uses_project && self.ours > 0 {
+            notes.push(format!(
+                "{OURS} for {} of {} files, which no configuration of the project is for",
+                self.ours, self.asked
+            ));
+        }
+        if self.unused_suppressions > 0 {
+            notes.push(format!(
+                "eslint-suppressions.json accepts findings in {} files that no longer occur, so the `eslint` command fails; `eslint --prune-suppressions` mends it",
+                self.unused_suppressions
+            ));
+        }
+        notes
     }
-    if answer.unused_suppressions > 0 {
-        notes.push(format!(
-            "eslint-suppressions.json accepts findings in {} files that no longer occur, so the `eslint` command fails; `eslint --prune-suppressions` mends it",
-            answer.unused_suppressions
-        ));
+
+    /// Adds what was said of other files.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.uses_project |= other.uses_project;
+        if self.configuration.is_empty() {
+            self.configuration.clone_from(&other.configuration);
+        }
+        self.ours += other.ours;
+        self.asked += other.asked;
+        self.unused_suppressions += other.unused_suppressions;
     }
-    notes
 }
+
+/// ESLint 10 calls it fatal and lints the file all the same.
+const COMMENT_OF_OLD: &str = "/* eslint-env */ comments are no longer supported.";
 
 fn gone() -> LintedFile {
     LintedFile {
@@ -197,7 +239,7 @@ fn read(part: Part, tool: &str) -> LintedFile {
     let fatal = part
         .messages
         .iter()
-        .find(|message| message.fatal)
+        .find(|message| message.fatal && message.text != COMMENT_OF_OLD)
         .map(|message| message.text.clone());
     let refusals = [part.ignored, part.failed]
         .into_iter()

@@ -10,12 +10,15 @@ use shim_proto::evolution::v1::{AnalysisReport, Finding};
 use super::cache::{Kept, KeptFile, KeptTypes, Memory};
 use super::eslint;
 use super::keys::{Inputs, Keys};
+use super::part;
 use super::report::{self, CodeFacts, ToolResults};
 use super::run::{Run, blocking};
 use super::sources::Sources;
 use super::stages::{self, Fast, Lint, LintWork, Types};
 use crate::domain::analysis::places::by_place;
 use crate::error::EvolutionError;
+use crate::project::{SeenFiles, SourceFiles};
+use crate::spans::stage;
 use crate::tool_host::HostError;
 
 /// ESLint has linted so many files before a first picture could be read.
@@ -33,32 +36,28 @@ impl Run<'_> {
     /// Analyzes, until it is cancelled or nobody listens.
     pub(super) async fn execute(self) -> Result<AnalysisReport, EvolutionError> {
         // On the heap: the state of an analysis would fill its caller's stack.
-        let work = Box::pin(self.work());
+        self.until_cancelled(Box::pin(self.work())).await
+    }
+
+    /// Works until it is cancelled or nobody listens.
+    pub(super) async fn until_cancelled<T>(
+        &self,
+        work: impl Future<Output = Result<T, EvolutionError>>,
+    ) -> Result<T, EvolutionError> {
         let closed = self.events.clone();
         tokio::select! {
-            report = work => report,
+            done = work => done,
             () = self.cancel.cancelled() => Err(HostError::Cancelled.into()),
             () = closed.closed() => Err(HostError::Cancelled.into()),
         }
     }
 
     async fn work(&self) -> Result<AnalysisReport, EvolutionError> {
-        self.progress.tell("files", "looking for sources", 0, 0);
-        let tools = self
-            .context
-            .host
-            .tools_dir(&self.progress, self.cancel)
-            .await?;
-        let (sources, project) = self.sources().await?;
-        let sources = Arc::new(sources);
-        let keys = self.keys(&sources, &tools).await?;
-        let inputs = Inputs {
-            sources,
-            keys,
-            tools,
-        };
         let root = self.project.root().to_path_buf();
-        let mut memory = self.context.cache.take(&root);
+        let (cache, of) = (Arc::clone(&self.context.cache), root.clone());
+        let mut memory = blocking(move || cache.take(&of)).await?;
+        let (inputs, project) = stage("find files", self.inputs(&memory.seen)).await?;
+        part::adopt(&mut memory.kept, &self.options.known);
         if memory.kept.answer_key == inputs.keys.answer.as_bytes()
             && !self.options.first_picture_only
             && let Some(report) = memory.kept.report.clone()
@@ -73,20 +72,61 @@ impl Run<'_> {
         Ok(report)
     }
 
+    /// What the stages work from, and the project's message.
+    pub(super) async fn inputs(
+        &self,
+        seen: &Arc<SeenFiles>,
+    ) -> Result<(Inputs, proto::Project), EvolutionError> {
+        self.progress.tell("files", "looking for sources", 0, 0);
+        let tools = self
+            .context
+            .host
+            .tools_dir(&self.progress, self.cancel)
+            .await?;
+        let (sources, project) = self.sources(seen).await?;
+        let sources = Arc::new(sources);
+        let keys = self.keys(&sources, &tools).await?;
+        let inputs = Inputs {
+            sources,
+            keys,
+            tools,
+        };
+        Ok((inputs, project))
+    }
+
     /// The files, and the project's message with what they show.
-    async fn sources(&self) -> Result<(Sources, proto::Project), EvolutionError> {
-        let chosen = self.project.source_files(&self.options.include).await?;
-        let is_part =
-            !self.options.include.is_empty() || !self.project.asked().as_os_str().is_empty();
+    async fn sources(
+        &self,
+        seen: &Arc<SeenFiles>,
+    ) -> Result<(Sources, proto::Project), EvolutionError> {
+        let include = &self.options.include;
+        let mut chosen = self.project.source_files_again(include, seen).await?;
+        let is_part = self.options.share.is_some()
+            || !self.options.include.is_empty()
+            || !self.project.asked().as_os_str().is_empty();
         let mut message = self.project.to_message();
         chosen.describe(&mut message);
+        if let Some(share) = self.options.share {
+            let sizes = chosen.files.iter().map(|file| (&*file.path, file.bytes));
+            let own = share.of(&sizes.collect::<Vec<_>>());
+            chosen.files.retain(|file| own.contains(&file.path));
+        }
         if !is_part {
+            self.keep_seen(seen, &chosen);
             return Ok((Sources::of(chosen, None), message));
         }
         let paths: BTreeSet<String> = chosen.files.into_iter().map(|file| file.path).collect();
-        let mut all = self.project.every_source_file().await?;
+        let mut all = self.project.every_source_file(seen).await?;
+        self.keep_seen(seen, &all);
         all.unread = chosen.unread;
         Ok((Sources::of(all, Some(&paths)), message))
+    }
+
+    /// Forgets files that are gone.
+    fn keep_seen(&self, seen: &SeenFiles, all: &SourceFiles) {
+        let files = all.files.iter().map(|file| &*file.path);
+        let unread = all.unread.iter().map(|file| &*file.path);
+        seen.keep(self.project.root(), files.chain(unread));
     }
 
     /// The answer of the last analysis, since nothing changed.
@@ -158,18 +198,22 @@ impl Run<'_> {
         let lint = Box::pin(async {
             match self.options.first_picture_only {
                 true => Ok(work.unasked()),
-                false => self.lint(work, &inputs.keys).await,
+                false => stage("lint", self.lint(work, &inputs.keys)).await,
             }
         });
         let others = Box::pin(async {
-            let (code, fast) = self.quick(project, inputs, memory, fast_lint).await?;
+            let quick = self.quick(project, inputs, memory, fast_lint);
+            let (code, fast) = stage("first picture", quick).await?;
             if is_slow || self.options.first_picture_only {
                 self.send_first_picture(&code, &fast, &inputs.sources)
                     .await?;
             }
             let types = match self.options.first_picture_only {
                 true => Types::default(),
-                false => self.types(&inputs.keys, &inputs.tools, known_types).await?,
+                false => {
+                    let types = self.types(&inputs.keys, &inputs.tools, known_types);
+                    stage("check types", types).await?
+                }
             };
             Ok::<_, EvolutionError>((code, fast, types))
         });
@@ -273,7 +317,7 @@ fn kept_findings(sources: &Sources, memory: &Memory) -> Vec<Finding> {
     findings
 }
 
-fn chosen_paths(sources: &Sources) -> BTreeSet<&str> {
+pub(super) fn chosen_paths(sources: &Sources) -> BTreeSet<&str> {
     sources.chosen().map(|file| file.path.as_str()).collect()
 }
 

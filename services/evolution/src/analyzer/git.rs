@@ -30,7 +30,6 @@ pub(super) async fn history(
 ) -> Result<History, ProgramError> {
     let start = |why: String| ProgramError::Start("git".to_owned(), std::io::Error::other(why));
     let program = Program {
-        name: "git",
         file: find_program(Path::new("git")).map_err(start)?,
         args: arguments(),
         folder: root.to_path_buf(),

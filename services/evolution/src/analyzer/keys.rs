@@ -83,7 +83,7 @@ impl Run<'_> {
 
     fn lint_key(&self, configuration: &Configuration, tools: &Path) -> blake3::Hash {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(tools.as_os_str().as_encoded_bytes());
+        hasher.update(tools_name(tools));
         hasher.update(eslint::METHOD.as_bytes());
         if eslint::uses_project(self.project, configuration) {
             hasher.update(b"project");
@@ -117,6 +117,12 @@ impl Run<'_> {
         hasher.update(&[u8::from(self.project.git_refusal().is_some())]);
         hasher.finalize()
     }
+}
+
+/// Names the tools' packages: their folder is called by their lock file, wherever it is.
+pub(super) fn tools_name(tools: &Path) -> &[u8] {
+    let name = tools.file_name().unwrap_or(tools.as_os_str());
+    name.as_encoded_bytes()
 }
 
 fn world_key(configuration: &Configuration, sources: &Sources) -> blake3::Hash {

@@ -15,11 +15,13 @@ mod git;
 mod graph;
 mod keys;
 mod oxlint;
+mod part;
 mod programs;
 mod report;
 mod run;
 mod sources;
 mod stages;
+mod standby;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -33,6 +35,7 @@ use crate::error::EvolutionError;
 use crate::project::Project;
 
 pub(crate) use context::{AnalysisOptions, AnalyzerContext};
+pub(crate) use part::PartAnswers;
 
 /// Analyzes a project. Progress, the first picture and findings go to `events`; the report is the answer.
 ///
@@ -48,5 +51,21 @@ pub(crate) async fn analyze(
 ) -> Result<AnalysisReport, EvolutionError> {
     run::Run::new(context, project, options, events, cancel)
         .execute()
+        .await
+}
+
+/// Asks the linters about the files of one part, which `options.share` names. Progress goes to `events`.
+///
+/// # Errors
+/// As [`analyze`].
+pub(crate) async fn analyze_part(
+    context: &AnalyzerContext,
+    project: &Project,
+    options: AnalysisOptions,
+    events: mpsc::Sender<Event>,
+    cancel: &CancellationToken,
+) -> Result<PartAnswers, EvolutionError> {
+    run::Run::new(context, project, options, events, cancel)
+        .part()
         .await
 }

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use shim_exec::Groups;
 use shim_proto::evolution::v1::UnreadFile;
 use tokio_util::sync::CancellationToken;
 
 use super::programs::{Finished, Program, ProgramError};
+use super::standby::Standby;
 use crate::domain::analysis::oxlint::{self, OxlintAnswer};
 
 /// Rules that find what is wrong, not what is unusual. A configuration of the project would execute code, and would hide files.
@@ -22,18 +24,22 @@ const MAX_CRASHES: usize = 64;
 const NAME: &str = "oxlint";
 
 /// Oxlint, as it is installed.
-pub(super) struct Oxlint {
+pub(super) struct Oxlint<'a> {
     /// Node, which loads it.
     pub(super) node: PathBuf,
-    /// Its start file.
+    /// Our script that waits for a run.
     pub(super) script: PathBuf,
+    /// Its package.
+    pub(super) package: PathBuf,
     /// Our configuration.
     pub(super) config: PathBuf,
     /// Name and version.
     pub(super) tool: String,
+    /// Where it may wait, loaded.
+    pub(super) standby: &'a Standby,
 }
 
-impl Oxlint {
+impl Oxlint<'_> {
     /// Lints the files, each with its text. A file that it crashes on is told, and the others are linted all the same.
     ///
     /// # Errors
@@ -49,51 +55,96 @@ impl Oxlint {
         let mut open = commands(texts.keys().copied());
         let mut crashes = 0;
         while let Some(names) = open.pop() {
-            let finished = match self.program(root, &names).run(groups, cancel).await {
-                Err(ProgramError::Crashed(_, how)) if crashes < MAX_CRASHES => {
+            let input = self.input(root, names.clone());
+            let read = match self.ask(&input, texts, groups, cancel).await {
+                Err(ProgramError::Killed(_, signal)) if crashes < MAX_CRASHES => {
                     crashes += 1;
                     match halves(names) {
                         Ok(halves) => open.extend(halves),
-                        Err(name) => answer.unparsed.push(self.crashed_on(&name, &how)),
+                        Err(name) => answer.unparsed.push(self.crashed_on(&name, signal)),
                     }
                     continue;
                 }
-                finished => finished?,
+                Err(ProgramError::Killed(_, signal)) => {
+                    return Err(ProgramError::Killed(NAME.to_owned(), signal));
+                }
+                read => read?,
             };
-            // It exits with 1 for findings as well as for failures: its JSON tells them apart.
-            let read = oxlint::read(&finished.stdout, &self.tool, texts);
-            let read = read.map_err(|why| misread(&finished, &why))?;
             answer.findings.extend(read.findings);
             answer.unparsed.extend(read.unparsed);
         }
+        self.standby.want(self.program());
         Ok(answer)
     }
 
-    fn crashed_on(&self, name: &str, how: &str) -> UnreadFile {
+    /// One run, in the program that waits if there is one. One that somebody killed is run once more.
+    async fn ask(
+        &self,
+        input: &[u8],
+        texts: &BTreeMap<&str, &str>,
+        groups: &Arc<Groups>,
+        cancel: &CancellationToken,
+    ) -> Result<OxlintAnswer, ProgramError> {
+        // What waited may have died since.
+        if let Some(started) = self.standby.take(&self.program()) {
+            match started.finish(input, cancel).await {
+                Err(ProgramError::Killed(..)) => {}
+                finished => {
+                    if let Ok(read) = oxlint::read(&finished?.stdout, &self.tool, texts) {
+                        return Ok(read);
+                    }
+                }
+            }
+        }
+        let mut finished = self
+            .program()
+            .start(groups)
+            .await?
+            .finish(input, cancel)
+            .await;
+        if matches!(finished, Err(ProgramError::Killed(..))) {
+            finished = self
+                .program()
+                .start(groups)
+                .await?
+                .finish(input, cancel)
+                .await;
+        }
+        let finished = finished?;
+        // It exits with 1 for findings as well as for failures: its JSON tells them apart.
+        let read = oxlint::read(&finished.stdout, &self.tool, texts);
+        read.map_err(|why| misread(&finished, &why))
+    }
+
+    fn crashed_on(&self, name: &str, signal: i32) -> UnreadFile {
         UnreadFile {
             path: name.trim_start_matches("./").to_owned(),
             tool: self.tool.clone(),
-            reason: format!("{NAME} did not finish with it: {how}"),
+            reason: format!("{NAME} crashed on it twice, by signal {signal}"),
         }
     }
 
-    /// The command for files of these names.
-    fn program(&self, root: &Path, names: &[String]) -> Program {
-        let mut args = vec![
-            self.script.display().to_string(),
-            "--format=json".to_owned(),
-        ];
-        args.push(format!("--config={}", self.config.display()));
-        args.extend(["--disable-nested-config", "--no-ignore"].map(str::to_owned));
-        args.extend(names.iter().cloned());
+    /// The program that waits for [`Self::input`].
+    fn program(&self) -> Program {
+        let paths = [&self.script, &self.package];
         Program {
-            name: NAME,
             file: self.node.clone(),
-            args,
-            folder: root.to_path_buf(),
+            args: paths.map(|path| path.display().to_string()).into(),
+            folder: self.package.clone(),
             env: Vec::new(),
             limit: LIMIT,
         }
+    }
+
+    /// A run over files of these names.
+    fn input(&self, root: &Path, names: Vec<String>) -> Vec<u8> {
+        let mut args = vec!["--format=json".to_owned()];
+        args.push(format!("--config={}", self.config.display()));
+        args.extend(["--disable-nested-config", "--no-ignore"].map(str::to_owned));
+        args.extend(names);
+        json!({ "folder": root, "args": args })
+            .to_string()
+            .into_bytes()
     }
 }
 
@@ -153,15 +204,18 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_it_crashes_on_is_told_and_the_others_are_linted() {
         let folder = tempfile::tempdir().unwrap();
-        // In the place of oxlint: it crashes whenever one file is among its arguments.
+        // In the place of oxlint: it crashes whenever one file is among those it is asked for.
         let script = folder.path().join("linter.js");
-        let code = "process.argv.includes('./b.js') ? process.kill(process.pid, 'SIGSEGV') : console.log('{\"diagnostics\": []}'); setTimeout(() => {}, process.argv.includes('./b.js') ? 60000 : 0);";
+        let code = "const asked = require('fs').readFileSync(0, 'utf8'); if (asked.includes('./b.js')) { process.kill(process.pid, 'SIGSEGV'); setTimeout(() => {}, 60000); } else console.log('{\"diagnostics\": []}');";
         std::fs::write(&script, code).unwrap();
+        let standby = Standby::default();
         let oxlint = Oxlint {
             node: shim_exec::find_program(Path::new("node")).unwrap(),
             script,
+            package: folder.path().to_path_buf(),
             config: folder.path().join("none.json"),
             tool: "oxlint 0".to_owned(),
+            standby: &standby,
         };
         let groups =
             Arc::new(Groups::open(&folder.path().join("groups"), "SHIM_EVOLUTION").unwrap());
@@ -179,10 +233,6 @@ mod tests {
             (unread.path.as_str(), unread.tool.as_str()),
             ("b.js", "oxlint 0")
         );
-        assert!(
-            unread.reason.contains("signal 11, SIGSEGV"),
-            "{}",
-            unread.reason
-        );
+        assert!(unread.reason.contains("by signal 11"), "{}", unread.reason);
     }
 }

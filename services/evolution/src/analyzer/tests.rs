@@ -2,7 +2,9 @@
 
 mod caching;
 mod linting;
+mod parts;
 mod story;
+mod warm;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

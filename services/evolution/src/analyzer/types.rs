@@ -160,7 +160,6 @@ impl Compiler {
         args: Vec<String>,
     ) -> Result<Finished, ProgramError> {
         let program = Program {
-            name: "tsc",
             file: self.program.clone(),
             args,
             folder: context.root.to_path_buf(),

@@ -9,6 +9,8 @@ use shim_render::text::one_line;
 const BEGIN: &str = "=== FILE ";
 /// Ends a file of an answer.
 const END: &str = "=== END";
+/// Stands in results for what looks like a secret.
+const MARK: &str = "[redacted:";
 const MAX_EVIDENCE: usize = 8;
 
 /// The goal of the task.
@@ -32,11 +34,20 @@ pub(crate) fn goal(opportunity: &Opportunity) -> String {
     goal
 }
 
-/// The files of an answer: path and whole text, as they stand in it.
+/// The files of an answer: path and whole text, as they stand in it. `is_cut` says that it is not whole.
 ///
 /// # Errors
 /// What is wrong with the answer.
-pub(crate) fn files(answer: &str) -> Result<Vec<(String, String)>, String> {
+pub(crate) fn files(answer: &str, is_cut: bool) -> Result<Vec<(String, String)>, String> {
+    if is_cut {
+        return Err("it was too long and was cut; ask for a smaller change".to_owned());
+    }
+    if answer.contains(MARK) {
+        return Err(
+            "something in it that looks like a secret was taken out, so its files are not whole; make that change by hand"
+                .to_owned(),
+        );
+    }
     let mut files: Vec<(String, String)> = Vec::new();
     let mut open: Option<(String, String)> = None;
     for line in answer.split_inclusive('\n') {
@@ -105,7 +116,7 @@ mod tests {
     fn an_answer_gives_whole_files_byte_for_byte() {
         let answer =
             "Here it is.\n=== FILE src/a.js\nlet a;\r\n\n=== END\nand\n=== FILE b.js\nx\n=== END";
-        let found = files(answer).unwrap();
+        let found = files(answer, false).unwrap();
         assert_eq!(
             found,
             [
@@ -126,7 +137,10 @@ mod tests {
             "=== FILE /etc/passwd\nx\n=== END",
             "=== FILE .git/hooks/pre-commit\nx\n=== END",
         ] {
-            assert!(files(answer).is_err(), "{answer}");
+            assert!(files(answer, false).is_err(), "{answer}");
         }
+        let whole = "=== FILE a.js\nx\n=== END";
+        assert!(files(whole, true).is_err());
+        assert!(files(&whole.replace('x', "'[redacted:token]'"), false).is_err());
     }
 }

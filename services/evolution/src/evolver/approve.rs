@@ -3,14 +3,17 @@
 use std::collections::BTreeSet;
 
 use shim_proto::evolution::v1::{Check, Evolution, EvolutionState, FileChange};
+use tokio_util::sync::CancellationToken;
 
 use super::apply::outdated;
 use super::commit::{BranchCommit, branch_names, message};
 use super::context::{Evolver, Watch};
 use super::repository::Repository;
 use super::worktree::Worktree;
+use crate::domain::patterns::state_word;
 use crate::error::EvolutionError;
 use crate::project::Project;
+use crate::spans::stage;
 use crate::store::StateChange;
 
 /// A decision.
@@ -57,19 +60,41 @@ impl Evolver {
         approval: &Approval,
         watch: Watch<'_>,
     ) -> Result<Evolution, EvolutionError> {
-        let evolution = self
-            .store
-            .evolution(&approval.evolution_id)
-            .await?
-            .evolution;
+        let Some(_work) = self.at_work.begin(&approval.evolution_id) else {
+            return Err(EvolutionError::WrongState {
+                evolution: approval.evolution_id.clone(),
+                state: state_word(EvolutionState::Applying),
+                expected: state_word(EvolutionState::Proposed),
+            });
+        };
+        let found = self.store.evolution(&approval.evolution_id).await?;
+        let evolution = found.evolution;
         let files = chosen(&evolution, &approval.paths)?;
         let begun = change(approval, EvolutionState::Proposed, EvolutionState::Applying);
         self.store.change_state(begun, |_| {}).await?;
         let mut checks = Vec::new();
+        let asked = (approval, files.as_slice());
         let end = self
-            .carry_out(project, &evolution, &files, &mut checks, watch)
+            .carry_out(project, &evolution, asked, &mut checks, watch)
             .await;
-        self.ended(approval, end, checks, files).await
+        let made = match &end {
+            Ok(End::Committed(made)) => Some((made.branch.clone(), made.commit.clone())),
+            _ => None,
+        };
+        let ended = self.ended(approval, end, checks, files).await;
+        if let (Err(_), Some((branch, commit))) = (&ended, made) {
+            self.take_branch_back(project, &branch, &commit).await;
+        }
+        ended
+    }
+
+    /// Ends a branch that could not be noted. If that fails too, the next look at the evolution finds it as committed.
+    async fn take_branch_back(&self, project: &Project, branch: &str, commit: &str) {
+        let cancel = CancellationToken::new();
+        let ending = self.end_branch(project.root(), branch, commit, &cancel);
+        if let Err(why) = ending.await {
+            tracing::warn!(%why, branch, "the branch of an evolution that could not be noted stays");
+        }
     }
 
     async fn ended(
@@ -89,7 +114,13 @@ impl Evolver {
         let end = match end {
             Ok(end) => end,
             Err(error) => {
-                self.store.change_state(change, |_| {}).await?;
+                // If it cannot be noted now, on a full disk, the next look at the evolution does.
+                let undone = self
+                    .store
+                    .change_state(change, |evolution| evolution.checks.clear());
+                if let Err(why) = undone.await {
+                    tracing::warn!(%why, evolution = approval.evolution_id, "an evolution is told as being applied for now");
+                }
                 return Err(error);
             }
         };
@@ -116,7 +147,7 @@ impl Evolver {
         &self,
         project: &Project,
         evolution: &Evolution,
-        files: &[FileChange],
+        (approval, files): (&Approval, &[FileChange]),
         checks: &mut Vec<Check>,
         watch: Watch<'_>,
     ) -> Result<End, EvolutionError> {
@@ -130,22 +161,60 @@ impl Evolver {
         let id = &evolution.evolution_id;
         let worktree = Worktree::add(self, &repository, id, &repository.head, watch.cancel).await?;
         let root = worktree.folder().join(&repository.prefix);
-        let baseline = self.baseline(project, &root, watch).await?;
+        let baseline = stage("look before", self.baseline(project, &root, watch)).await?;
         watch.progress.tell("apply", "applying the change", 0, 0);
         let applied = self
             .apply(&repository, worktree.folder(), files, watch.cancel)
             .await?;
-        let fault = self
-            .verify(project, &root, &applied, baseline, checks, watch)
-            .await?;
+        let verification = self.verify(project, &root, &applied, baseline, checks, watch);
+        let fault = stage("verify", verification).await?;
         if let Some(reason) = fault {
             return Ok(End::Discarded { reason });
         }
-        let (message, names) = (message(evolution), branch_names(evolution));
-        let made = self
-            .commit_on_branch(&repository, &worktree, (&message, &names), watch.cancel)
-            .await?;
+        let commit = self.commit(
+            approval,
+            evolution,
+            &repository,
+            &worktree,
+            checks,
+            watch.cancel,
+        );
+        let made = stage("commit", commit).await?;
         Ok(End::Committed(made))
+    }
+
+    async fn commit(
+        &self,
+        approval: &Approval,
+        evolution: &Evolution,
+        repository: &Repository,
+        worktree: &Worktree,
+        checks: &[Check],
+        cancel: &CancellationToken,
+    ) -> Result<BranchCommit, EvolutionError> {
+        let commit = self
+            .commit_staged(worktree.folder(), &message(evolution), cancel)
+            .await?;
+        self.note_checks(approval, checks).await?;
+        let names = branch_names(evolution);
+        let branch = self
+            .make_branch(&repository.work_tree, &names, &commit, cancel)
+            .await?;
+        Ok(BranchCommit { branch, commit })
+    }
+
+    /// Notes what verification said before the branch is made: whoever finds the branch after a crash finds that, too.
+    async fn note_checks(
+        &self,
+        approval: &Approval,
+        checks: &[Check],
+    ) -> Result<(), EvolutionError> {
+        let unchanged = change(approval, EvolutionState::Applying, EvolutionState::Applying);
+        let checks = checks.to_vec();
+        let noted = self
+            .store
+            .change_state(unchanged, move |evolution| evolution.checks = checks);
+        noted.await.map(|_| ())
     }
 }
 

@@ -58,10 +58,10 @@ pub(super) async fn git(
     Err(failure(args, &finished))
 }
 
-/// Runs git in a folder, whatever comes of it.
+/// Runs git in a folder, whatever it answers.
 ///
 /// # Errors
-/// If git cannot be run, or the call is cancelled.
+/// If git cannot be run, is killed, or the call is cancelled.
 pub(super) async fn try_git(
     runs: &TestRuns,
     folder: &Path,
@@ -92,10 +92,32 @@ pub(super) async fn try_git(
     if cancel.is_cancelled() {
         return Err(EvolutionError::Cancelled);
     }
-    finished.map_err(|why| EvolutionError::Git {
-        doing: "git".to_owned(),
-        why: why.to_string(),
-    })
+    let broken = |why| EvolutionError::Git {
+        doing: format!("git {}", args.first().unwrap_or(&"")),
+        why,
+    };
+    let finished = finished.map_err(|why| broken(why.to_string()))?;
+    // What a killed git printed is no answer.
+    match finished.ended_by() {
+        Some(how) => Err(broken(how)),
+        None => Ok(finished),
+    }
+}
+
+/// Asks git something that changes nothing, whatever it answers: a git that was killed is asked once more.
+///
+/// # Errors
+/// As [`try_git`].
+pub(super) async fn ask_git(
+    runs: &TestRuns,
+    folder: &Path,
+    args: &[&str],
+    cancel: &CancellationToken,
+) -> Result<Finished, EvolutionError> {
+    match try_git(runs, folder, args, cancel).await {
+        Err(EvolutionError::Git { .. }) => try_git(runs, folder, args, cancel).await,
+        said => said,
+    }
 }
 
 /// The environment of git in a folder: it asks nobody, and runs no program that the repository names.
@@ -118,8 +140,7 @@ pub(super) fn failure(args: &[&str], finished: &Finished) -> EvolutionError {
     let reason = said
         .lines()
         .find(|line| line.starts_with("fatal:") || line.starts_with("error:"));
-    let said_why = || first_line(reason.unwrap_or(said.trim()), 300);
-    let why = finished.crash().unwrap_or_else(said_why);
+    let why = first_line(reason.unwrap_or(said.trim()), 300);
     if said.contains("No space left on device") {
         return EvolutionError::DiskFull(why);
     }

@@ -5,10 +5,8 @@ use std::path::Path;
 use shim_proto::evolution::v1::Evolution;
 use tokio_util::sync::CancellationToken;
 
-use super::commands::{failure, git, try_git};
+use super::commands::{ask_git, git};
 use super::context::Evolver;
-use super::repository::Repository;
-use super::worktree::Worktree;
 use crate::domain::evolution::entry;
 use crate::error::EvolutionError;
 
@@ -54,33 +52,17 @@ pub(super) struct BranchCommit {
 }
 
 impl Evolver {
-    /// Commits what is staged in a worktree, on the first branch of these names that can be made.
+    /// Commits what is staged in a worktree, on no branch yet, and answers the commit: under the user's name if git knows one.
     ///
     /// # Errors
     /// If git fails or the call is cancelled.
-    pub(super) async fn commit_on_branch(
-        &self,
-        repository: &Repository,
-        worktree: &Worktree,
-        (message, names): (&str, &[String]),
-        cancel: &CancellationToken,
-    ) -> Result<BranchCommit, EvolutionError> {
-        let folder = worktree.folder();
-        self.commit_staged(folder, message, cancel).await?;
-        let commit = git(&self.runs, folder, &["rev-parse", "HEAD"], cancel).await?;
-        let commit = commit.trim().to_owned();
-        let branch = self.branch(repository, names, &commit, cancel).await?;
-        Ok(BranchCommit { branch, commit })
-    }
-
-    /// Commits what is staged, under the user's name if git knows one.
-    async fn commit_staged(
+    pub(super) async fn commit_staged(
         &self,
         folder: &Path,
         message: &str,
         cancel: &CancellationToken,
-    ) -> Result<(), EvolutionError> {
-        let has_name = try_git(&self.runs, folder, &["var", "GIT_COMMITTER_IDENT"], cancel)
+    ) -> Result<String, EvolutionError> {
+        let has_name = ask_git(&self.runs, folder, &["var", "GIT_COMMITTER_IDENT"], cancel)
             .await?
             .is_success();
         let mut args = if has_name {
@@ -96,28 +78,8 @@ impl Evolver {
             "-m",
             message,
         ]);
-        git(&self.runs, folder, &args, cancel).await.map(|_| ())
-    }
-
-    /// Makes the first branch of these names that can be made.
-    async fn branch(
-        &self,
-        repository: &Repository,
-        names: &[String],
-        commit: &str,
-        cancel: &CancellationToken,
-    ) -> Result<String, EvolutionError> {
-        let mut refused = None;
-        for name in names {
-            let reference = format!("refs/heads/{name}");
-            let unborn = "0".repeat(commit.len());
-            let args = ["update-ref", &reference, commit, &unborn];
-            let made = try_git(&self.runs, &repository.work_tree, &args, cancel).await?;
-            if made.is_success() {
-                return Ok(name.clone());
-            }
-            refused = Some(failure(&args, &made));
-        }
-        Err(refused.unwrap_or(EvolutionError::Stopping))
+        git(&self.runs, folder, &args, cancel).await?;
+        let commit = git(&self.runs, folder, &["rev-parse", "HEAD"], cancel).await?;
+        Ok(commit.trim().to_owned())
     }
 }

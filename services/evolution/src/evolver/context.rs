@@ -6,6 +6,7 @@ use std::time::Duration;
 use shim_proto::evolution::v1::{Check, Transform};
 use tokio_util::sync::CancellationToken;
 
+use super::at_work::AtWork;
 use crate::domain::evolution::{CatalogEntry, catalog};
 use crate::store::Store;
 use crate::test_runs::TestRuns;
@@ -20,6 +21,8 @@ pub(crate) struct Evolver {
     /// Where worktrees are made.
     pub(crate) worktrees: PathBuf,
     pub(crate) limits: EvolverLimits,
+    /// Evolutions that are being applied or taken back.
+    pub(crate) at_work: AtWork,
 }
 
 /// How long its parts may take.

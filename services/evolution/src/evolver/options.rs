@@ -15,6 +15,8 @@ pub(crate) struct EvolveOptions {
     pub(crate) custom: Option<CustomTransform>,
     /// The most proposals.
     pub(crate) limit: usize,
+    /// Whether places that somebody was asked about before are left out.
+    pub(crate) only_new: bool,
 }
 
 /// A user's own transform for jscodeshift.

@@ -15,14 +15,18 @@ use super::draft::{Draft, RuleResult};
 use super::options::EvolveOptions;
 use super::repository::Repository;
 use super::sources::{self, Source, batches};
-use crate::domain::evolution::{catalog, entry};
+use crate::domain::evolution::{KnownPlaces, catalog, entry};
 use crate::error::EvolutionError;
 use crate::patterns::PatternEngine;
 use crate::project::Project;
+use crate::spans::stage;
+use crate::store::EvolutionFilter;
 use crate::tool_host::{HostCall, ProgressSink};
 
 /// Refused places that are told of a transform that changes nothing.
 const MAX_EXAMPLES: usize = 3;
+/// The newest evolutions of a project that are looked through for places to leave out.
+const MAX_KNOWN: u32 = 1_000;
 
 /// Proposals, best first, and the end of the call.
 #[derive(Debug)]
@@ -78,9 +82,9 @@ impl Evolver {
         found.describe(&mut message);
         let read = sources::committed(project, &found, &repository).await?;
         let (sources, mut unread) = (read.sources, read.unread);
-        let mut drafts = self
-            .by_rules(project, &names, &sources, &mut unread, handles)
-            .await?;
+        let known = self.known_places(options, &message.root).await?;
+        let by_rules = self.by_rules(project, (&names, &known), &sources, &mut unread, handles);
+        let mut drafts = stage("transform", by_rules).await?;
         let mut proposals = evolutions(&message, &mut drafts);
         if let Some(custom) = &options.custom {
             let made = self
@@ -100,6 +104,23 @@ impl Evolver {
             evolutions,
             summary,
         })
+    }
+
+    /// Places to leave out.
+    async fn known_places(
+        &self,
+        options: &EvolveOptions,
+        root: &str,
+    ) -> Result<KnownPlaces, EvolutionError> {
+        if !options.only_new {
+            return Ok(KnownPlaces::default());
+        }
+        let of_project = EvolutionFilter {
+            root: Some(root.to_owned()),
+            ..EvolutionFilter::default()
+        };
+        let found = self.store.list_evolutions(of_project, MAX_KNOWN).await?;
+        Ok(KnownPlaces::of(found.into_iter().map(|(_, known)| known)))
     }
 
     /// The best proposals, under ids.
@@ -122,7 +143,7 @@ impl Evolver {
     async fn by_rules(
         &self,
         project: &Project,
-        names: &[String],
+        (names, known): (&[String], &KnownPlaces),
         sources: &[Source],
         unread: &mut Vec<UnreadFile>,
         (progress, cancel): (&ProgressSink, &CancellationToken),
@@ -150,7 +171,7 @@ impl Evolver {
                 runs_project_code: false,
             };
             let answer: TransformAnswer = self.host.call(project, call, progress, cancel).await?;
-            take(answer, batch, &mut drafts, unread);
+            take((answer, known), batch, &mut drafts, unread);
             done += batch.len();
         }
         Ok(drafts)
@@ -191,7 +212,7 @@ fn refused(drafts: &BTreeMap<String, Draft>) -> Vec<RefusedTransform> {
 }
 
 fn take(
-    answer: TransformAnswer,
+    (answer, known): (TransformAnswer, &KnownPlaces),
     batch: &[Source],
     drafts: &mut BTreeMap<String, Draft>,
     unread: &mut Vec<UnreadFile>,
@@ -210,7 +231,8 @@ fn take(
         for failed in file.failed {
             unread.push(told(file.path.clone(), failed.rule, failed.reason));
         }
-        for result in file.results {
+        let results = file.results.into_iter();
+        for result in results.filter(|it| !known.has(&it.rule, &source.path, &source.object)) {
             drafts
                 .entry(result.rule.clone())
                 .or_default()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use shim_runtime::git;
 
 use crate::error::EvolutionError;
-use crate::programs::{crash, output_within};
+use crate::programs::output_within;
 use crate::project::Project;
 
 /// One question to git. Only a file system that does not answer takes longer.
@@ -201,17 +201,20 @@ fn read_object(reader: &mut impl BufRead) -> Option<Option<String>> {
     Some(is_usable.then(|| String::from_utf8(content).ok()).flatten())
 }
 
-/// Runs git with an input, for as long as it takes to read from a local repository.
+/// Runs git with an input, for as long as it takes to read from a local repository; once more if somebody killed it.
 fn ask(folder: &Path, args: &[&str], input: &[u8]) -> Result<Vec<u8>, EvolutionError> {
     let mut command = git::command(folder);
     command.args(args).env("LC_ALL", "C");
-    let output = output_within(command, input, ANSWERS_WITHIN);
+    let output = output_within(&mut command, input, ANSWERS_WITHIN);
     let output = output.map_err(|why| broken(&why.to_string()))?;
     if output.status.success() {
         return Ok(output.stdout);
     }
+    if output.status.code().is_none() {
+        return Err(broken(&format!("it was killed twice: {}", output.status)));
+    }
     let said = String::from_utf8_lossy(&output.stderr);
-    let why = crash(output.status).unwrap_or_else(|| shim_exec::first_line(&said, 300));
+    let why = shim_exec::first_line(&said, 300);
     if said.contains("No space left on device") {
         return Err(EvolutionError::DiskFull(why));
     }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod crashes;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -67,6 +69,7 @@ impl Fixture {
                 custom_file: Duration::from_secs(60),
                 tests: Duration::from_secs(60),
             },
+            at_work: super::AtWork::default(),
         };
         let fixture = Self {
             root,
@@ -566,64 +569,6 @@ async fn without_a_commit_there_is_a_remedy() {
         matches!(unknown, Err(EvolutionError::TransformUnknown(_))),
         "{unknown:?}"
     );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_crash_at_any_moment_is_ended_at_the_next_start() {
-    let fixture = Fixture::usual();
-    let before = fixture.tree();
-    // Killed while the worktree was made: the entry in the repository has no place yet.
-    let evolution = fixture.proposed("var-to-let-const").await;
-    fixture
-        .move_state(
-            &evolution,
-            EvolutionState::Proposed,
-            EvolutionState::Applying,
-        )
-        .await;
-    let name = format!("shim-{}", evolution.evolution_id);
-    let folder = fixture.host.path("worktrees").join(&name);
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(
-        folder.with_extension("repository"),
-        fixture.root.join(".git").as_os_str().as_encoded_bytes(),
-    )
-    .unwrap();
-    std::fs::create_dir_all(fixture.root.join(".git/worktrees").join(&name)).unwrap();
-    std::fs::write(
-        fixture
-            .root
-            .join(".git/worktrees")
-            .join(&name)
-            .join("locked"),
-        "initializing",
-    )
-    .unwrap();
-    std::fs::create_dir_all(fixture.root.join(".git/refs/heads/shim")).unwrap();
-    std::fs::write(fixture.root.join(".git/refs/heads/shim/x.lock"), "").unwrap();
-    fixture.evolver.recover().await.unwrap();
-    assert_eq!(fixture.state(&evolution).await, EvolutionState::Proposed);
-    assert!(!fixture.root.join(".git/refs/heads/shim").exists());
-    fixture.nothing_is_left();
-
-    // Killed after the branch was made and before that was noted.
-    let done = fixture.approve(&evolution, false).await.unwrap();
-    fixture
-        .move_state(&done, EvolutionState::Committed, EvolutionState::Applying)
-        .await;
-    fixture.evolver.recover().await.unwrap();
-    let found = fixture
-        .evolver
-        .store
-        .evolution(&done.evolution_id)
-        .await
-        .unwrap()
-        .evolution;
-    assert_eq!(
-        (found.state(), found.branch, found.commit),
-        (EvolutionState::Committed, done.branch, done.commit)
-    );
-    assert_eq!(fixture.tree(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

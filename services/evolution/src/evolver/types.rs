@@ -33,7 +33,12 @@ impl Evolver {
             return Ok(Err("the project has no tsconfig.json".to_owned()));
         }
         let launch = self.compiler(folder, &config, (progress, cancel)).await?;
-        let finished = commands::run(&self.runs, launch, self.limits.tool, cancel).await;
+        let mut finished =
+            commands::run(&self.runs, launch.clone(), self.limits.tool, cancel).await;
+        // What somebody killed says nothing about the change.
+        if finished.as_ref().is_ok_and(|it| it.signal().is_some()) {
+            finished = commands::run(&self.runs, launch, self.limits.tool, cancel).await;
+        }
         if cancel.is_cancelled() {
             return Err(EvolutionError::Cancelled);
         }
@@ -78,10 +83,11 @@ fn view(finished: &Finished, limit: Duration) -> TypeView {
             Ok(found)
         }
         ExitCause::TimedOut => Err(format!("the compiler took longer than {limit:?}")),
-        _ => Err(format!(
-            "the compiler ended without an answer: {}",
-            shim_exec::first_line(&finished.stderr, 200)
-        )),
+        _ => {
+            let said = || shim_exec::first_line(&finished.stderr, 200);
+            let why = finished.ended_by().unwrap_or_else(said);
+            Err(format!("the compiler ended without an answer: {why}"))
+        }
     }
 }
 

@@ -1,12 +1,15 @@
 //! A git worktree below the data folder, made for one evolution. It is gone when its handle is, or with the next start.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use tokio_util::sync::CancellationToken;
 
 use super::commands::git;
 use super::context::Evolver;
+use super::references::remove_locks;
 use super::repository::Repository;
+use super::reverting::{EXTENSION, Reversion};
 use crate::error::EvolutionError;
 use crate::test_runs::link_packages;
 
@@ -94,39 +97,35 @@ fn remove(folder: &Path, common_dir: &Path) {
     let _ = std::fs::remove_dir(common_dir.join("worktrees"));
 }
 
-/// Removes all worktrees below `worktrees`: their processes are gone. Locks of their branches go with them.
+/// Removes all worktrees below `worktrees`: their processes are gone. Locks of branches go with them.
 pub(super) fn sweep(worktrees: &Path) {
     let entries = std::fs::read_dir(worktrees).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    // Notes come after their folders, so that a sweep that is killed finds them again.
-    paths.sort_by_key(|path| path.extension().is_some_and(|extension| extension == NOTE));
-    for note in paths {
-        if note.extension().is_none_or(|extension| extension != NOTE) {
-            continue;
+    let paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    let of = |kind: &'static str| {
+        let notes = paths.iter();
+        notes.filter(move |path| path.extension().is_some_and(|extension| extension == kind))
+    };
+    for note in of(EXTENSION) {
+        if let Some(begun) = Reversion::read(note) {
+            remove_locks(&begun.common_dir, written(note));
         }
-        let repository = PathBuf::from(std::fs::read_to_string(&note).unwrap_or_default());
+    }
+    // A note goes after its folder, so that a sweep that is killed finds it again.
+    for note in of(NOTE) {
+        let repository = PathBuf::from(std::fs::read_to_string(note).unwrap_or_default());
         let folder = note.with_extension("");
         if repository.is_dir() {
             remove(&folder, &repository);
-            remove_locks(&repository.join("refs/heads/shim"));
+            remove_locks(&repository, written(note));
         } else {
             let _ = std::fs::remove_dir_all(&folder);
         }
-        let _ = std::fs::remove_file(&note);
+        let _ = std::fs::remove_file(note);
     }
 }
 
-/// Locks of branches of this service, which nothing else writes.
-fn remove_locks(folder: &Path) {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    for path in entries.map(|entry| entry.path()) {
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "lock")
-        {
-            let _ = std::fs::remove_file(path);
-        }
-    }
-    // An empty folder of branches is none of the user's.
-    let _ = std::fs::remove_dir(folder);
+/// When a note was written, which is before the first lock was taken; now, if that cannot be told.
+fn written(note: &Path) -> SystemTime {
+    let modified = note.metadata().and_then(|meta| meta.modified());
+    modified.unwrap_or_else(|_| SystemTime::now())
 }

@@ -6,7 +6,7 @@ use shim_proto::coordination::v1::task_service_client::TaskServiceClient;
 use shim_proto::coordination::v1::{
     GetTaskRequest, Requirements, SubmitTaskRequest, Subtask, Task, TaskResult, WorkerKind,
 };
-use shim_proto::evolution::v1::{Opportunity, Risk};
+use shim_proto::evolution::v1::{AnalysisReport, Opportunity, Risk};
 use shim_render::text::{one_line, short_id};
 use shim_runtime::client::Channel;
 use shim_runtime::free_form;
@@ -26,34 +26,39 @@ const LOOKED_AT: usize = 100;
 const WAITING: usize = 16;
 
 impl Attempt<'_> {
-    /// Submits the best `most` of what no transform does.
+    /// Submits the best `most` of what no transform does: their titles, and the jobs.
     pub(super) async fn hand_to_agents(
         &self,
         arguments: &Arguments,
         most: usize,
-    ) -> Result<String, EvolutionError> {
+    ) -> Result<Vec<(String, String)>, EvolutionError> {
         let channel = self.coordination()?;
+        let open = self.analysis(arguments).await?.opportunities.into_iter();
+        let open = open.filter(|it| it.transform.is_empty() && it.location.is_some());
+        let mut handed = Vec::new();
+        for opportunity in open.take(most) {
+            let task_id = self.submit_agent(&channel, arguments, &opportunity).await?;
+            handed.push((one_line(&opportunity.title, 160), task_id));
+        }
+        Ok(handed)
+    }
+
+    /// What the project is like now.
+    pub(super) async fn analysis(
+        &self,
+        arguments: &Arguments,
+    ) -> Result<AnalysisReport, EvolutionError> {
         let options = AnalysisOptions {
             include: arguments.include.clone(),
-            with_findings: false,
-            first_picture_only: false,
             limit: LOOKED_AT,
+            ..AnalysisOptions::default()
         };
         let (events, mut said) = mpsc::channel(WAITING);
         let work = self
             .engine
             .analyze(&arguments.path, options, false, events, &self.cancel);
-        let draining = async { while said.recv().await.is_some() {} };
-        let (report, ()) = tokio::join!(work, draining);
-        let open = report?.opportunities.into_iter();
-        let open = open.filter(|it| it.transform.is_empty() && it.location.is_some());
-        let mut text = String::new();
-        for opportunity in open.take(most) {
-            let task_id = self.submit_agent(&channel, arguments, &opportunity).await?;
-            let title = one_line(&opportunity.title, 160);
-            text += &format!("\n{title}: an agent gets it as job {}", short_id(&task_id));
-        }
-        Ok(text)
+        let (report, ()) = tokio::join!(work, self.tell(&mut said));
+        report
     }
 
     async fn submit_agent(
@@ -97,8 +102,8 @@ impl Attempt<'_> {
             ));
         };
         let task = self.done_task(before).await?;
-        let answer = task.result.unwrap_or_default().text;
-        let files = agent_work::files(&answer)
+        let answer = task.result.unwrap_or_default();
+        let files = agent_work::files(&answer.text, answer.truncated)
             .map_err(|why| EvolutionError::Arguments(format!("the answer of the agent: {why}")))?;
         let project = self.engine.project(&arguments.path).await?;
         let offer = Offer {
@@ -119,7 +124,7 @@ impl Attempt<'_> {
     }
 
     /// A task that has ended, with its result.
-    async fn done_task(&self, task_id: &str) -> Result<Task, EvolutionError> {
+    pub(super) async fn done_task(&self, task_id: &str) -> Result<Task, EvolutionError> {
         let mut client = TaskServiceClient::new(self.coordination()?)
             .max_decoding_message_size(shim_proto::limits::MAX_MESSAGE_BYTES);
         let asked = GetTaskRequest {

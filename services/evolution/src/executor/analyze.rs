@@ -1,30 +1,41 @@
-//! Tasks of the kind `analyze`.
+//! Tasks of the kind `analyze`: a whole project; a part of one, which asks the linters alone; and the analysis that comes after
+//! the parts and takes over what they were told.
 
 use serde_json::{Value, json};
 use shim_proto::coordination::v1::TaskResult;
 use shim_proto::evolution::v1::AnalysisReport;
 use shim_proto::evolution::v1::analyze_workflow_response::Event;
 use shim_proto::limits::evolution::{DEFAULT_ITEMS, MAX_ITEMS};
+use shim_proto::limits::task::MAX_RESULT_DATA_BYTES;
+use shim_render::figures::count;
 use shim_render::text::{name, one_line};
 use shim_runtime::free_form;
 use tokio::sync::mpsc;
 
 use super::Attempt;
 use super::arguments::Arguments;
-use crate::analyzer::AnalysisOptions;
+use super::evolve::of;
+use crate::analyzer::{AnalysisOptions, PartAnswers};
+use crate::domain::analysis::shares::Share;
 use crate::error::EvolutionError;
 
 /// Opportunities and hotspots of a result: a model reads them.
 const TOLD: usize = 10;
 const WAITING: usize = 16;
+/// What a part hands on, in the data of its result.
+const ANSWERS: &str = "answers";
 
 impl Attempt<'_> {
     pub(super) async fn analyze(
         &self,
         arguments: &Arguments,
     ) -> Result<TaskResult, EvolutionError> {
+        if let Some(share) = arguments.share().map_err(EvolutionError::Arguments)? {
+            return self.analyze_part(arguments, share).await;
+        }
         let options = AnalysisOptions {
             include: arguments.include.clone(),
+            known: self.told_by_parts().await?,
             with_findings: false,
             first_picture_only: arguments
                 .flag("first_picture_only")
@@ -32,6 +43,7 @@ impl Attempt<'_> {
             limit: arguments
                 .number("limit", DEFAULT_ITEMS, MAX_ITEMS)
                 .map_err(EvolutionError::Arguments)? as usize,
+            ..AnalysisOptions::default()
         };
         let with_history = arguments
             .flag("with_work_history")
@@ -40,16 +52,75 @@ impl Attempt<'_> {
         let work =
             self.engine
                 .analyze(&arguments.path, options, with_history, events, &self.cancel);
-        let telling = async {
-            while let Some(event) = said.recv().await {
-                if let Event::Progress(progress) = event {
-                    self.progress.tell(&progress);
-                }
-            }
-        };
-        let (report, ()) = tokio::join!(work, telling);
+        let (report, ()) = tokio::join!(work, self.tell(&mut said));
         Ok(result(&report?))
     }
+
+    async fn analyze_part(
+        &self,
+        arguments: &Arguments,
+        share: Share,
+    ) -> Result<TaskResult, EvolutionError> {
+        let options = AnalysisOptions {
+            include: arguments.include.clone(),
+            share: Some(share),
+            ..AnalysisOptions::default()
+        };
+        let (events, mut said) = mpsc::channel::<Event>(WAITING);
+        let work = self
+            .engine
+            .analyze_part(&arguments.path, options, events, &self.cancel);
+        let (told, ()) = tokio::join!(work, self.tell(&mut said));
+        Ok(part_result(&told?, share))
+    }
+
+    /// What the tasks before this one told, if they are parts of its analysis. What is missing there is asked again.
+    async fn told_by_parts(&self) -> Result<Vec<PartAnswers>, EvolutionError> {
+        let mut told = Vec::new();
+        for before in &self.claim.task.depends_on {
+            let result = self.done_task(before).await?.result.unwrap_or_default();
+            let data = result.data.as_ref().map(free_form::to_json);
+            let text = data.as_ref().and_then(|data| data.get(ANSWERS));
+            told.extend(
+                text.and_then(Value::as_str)
+                    .and_then(PartAnswers::from_text),
+            );
+        }
+        Ok(told)
+    }
+
+    /// Tells of progress until the work has ended.
+    pub(super) async fn tell(&self, said: &mut mpsc::Receiver<Event>) {
+        while let Some(event) = said.recv().await {
+            if let Event::Progress(progress) = event {
+                self.progress.tell(&progress);
+            }
+        }
+    }
+}
+
+/// What a part was told, for the analysis that comes after it.
+fn part_result(told: &PartAnswers, share: Share) -> TaskResult {
+    let Share { part, parts } = share;
+    let mut text = format!(
+        "part {part} of {parts}: {} in {}",
+        count(told.findings() as u64, "finding"),
+        count(told.files() as u64, "file")
+    );
+    let answers = told.to_text(MAX_RESULT_DATA_BYTES / 2);
+    if !told.failure().is_empty() {
+        text += &format!("; ESLint failed: {}", one_line(told.failure(), 300));
+    } else if answers.is_none() {
+        text += "; too many to be handed on, so the whole asks again";
+    }
+    let data = json!({
+        "part": part,
+        "parts": parts,
+        "files": told.files(),
+        "findings": told.findings(),
+        ANSWERS: answers.unwrap_or_default(),
+    });
+    of(text, &data)
 }
 
 /// The report in short.

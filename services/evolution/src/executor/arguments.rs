@@ -4,7 +4,10 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
 use shim_proto::coordination::v1::Task;
+use shim_proto::limits::evolution::MAX_PARTS;
 use shim_runtime::free_form;
+
+use crate::domain::analysis::shares::Share;
 
 /// What a task asks for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,7 +21,7 @@ pub(super) struct Arguments {
 }
 
 /// The fields of a payload, for whoever misspells one.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 14] = [
     "path",
     "include",
     "first_picture_only",
@@ -30,6 +33,9 @@ const FIELDS: [&str; 11] = [
     "evolution_id",
     "agents",
     "offer",
+    "parts",
+    "part",
+    "nightly",
 ];
 
 impl Arguments {
@@ -89,6 +95,19 @@ impl Arguments {
         )]
         let number = number.map(|it| it as u32);
         number.ok_or_else(|| format!("payload.{field}: must be a whole number from 1 to {max}"))
+    }
+
+    /// The share of the files that the task is about, if it is a part of an analysis.
+    ///
+    /// # Errors
+    /// If it is none of the parts.
+    pub(super) fn share(&self) -> Result<Option<Share>, String> {
+        if !self.options.contains_key("part") {
+            return Ok(None);
+        }
+        let parts = self.number("parts", 1, MAX_PARTS)?;
+        let part = self.number("part", 1, parts)?;
+        Ok(Some(Share { part, parts }))
     }
 
     /// Whether a field of the payload is set.

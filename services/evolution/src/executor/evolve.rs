@@ -25,6 +25,10 @@ impl Attempt<'_> {
     /// Proposes, and submits a task for each proposal that applies it once somebody approved that.
     pub(super) async fn evolve(&self, arguments: &Arguments) -> Result<TaskResult, EvolutionError> {
         let options = options(arguments).map_err(EvolutionError::Arguments)?;
+        let picture = match options.only_new {
+            true => Some(self.analysis(arguments).await?.summary),
+            false => None,
+        };
         let project = self.engine.project(&arguments.path).await?;
         let proposals = self
             .engine
@@ -47,10 +51,21 @@ impl Attempt<'_> {
         let agents = arguments
             .number("agents", 0, MAX_AGENTS)
             .map_err(EvolutionError::Arguments)?;
+        let mut handed = Vec::new();
         if agents > 0 {
-            text += &self.hand_to_agents(arguments, agents as usize).await?;
+            handed = self.hand_to_agents(arguments, agents as usize).await?;
         }
-        Ok(of(text, &json!({"proposals": data})))
+        for (title, job) in &handed {
+            text += &format!("\n{title}: an agent gets it as job {}", short_id(job));
+        }
+        if let Some(picture) = picture {
+            text += &format!("\n\n{picture}");
+        }
+        let agents = handed
+            .iter()
+            .map(|(title, job)| json!({"title": title, "task_id": job}));
+        let agents: Vec<Value> = agents.collect();
+        Ok(of(text, &json!({"proposals": data, "agents": agents})))
     }
 
     /// Applies and verifies a proposal: whoever let this task start approved it.
@@ -121,6 +136,7 @@ fn options(arguments: &Arguments) -> Result<EvolveOptions, String> {
         transforms: arguments.list("transforms")?,
         custom: None,
         limit: arguments.number("limit", PROPOSALS, MAX_PROPOSALS)? as usize,
+        only_new: arguments.flag("nightly")?,
     })
 }
 

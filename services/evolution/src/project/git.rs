@@ -146,7 +146,7 @@ fn changed_path(entry: &str) -> Option<&str> {
 fn ask(mut command: Command, args: &[&str]) -> Result<Output, GitRefusal> {
     // Its refusals are told apart by their words.
     command.args(args).env("LC_ALL", "C");
-    let output = output_within(command, b"", ANSWERS_WITHIN);
+    let output = output_within(&mut command, b"", ANSWERS_WITHIN);
     output.map_err(|why| match why.kind() {
         ErrorKind::TimedOut => GitRefusal::Other(format!(
             "git {} did not answer within {} s",

@@ -5,12 +5,14 @@ mod error;
 mod git;
 mod language;
 mod package;
+mod seen_files;
 mod source_files;
 #[cfg(test)]
 mod tests;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use shim_proto::evolution::v1::Project as ProjectMessage;
@@ -19,6 +21,7 @@ use shim_runtime::service::BoxFuture;
 pub(crate) use error::ProjectError;
 pub(crate) use git::{GitFacts, GitRefusal};
 pub(crate) use package::PackageJson;
+pub(crate) use seen_files::SeenFiles;
 pub(crate) use source_files::SourceFiles;
 
 use crate::error::EvolutionError;
@@ -147,21 +150,36 @@ impl Project {
         &self,
         include: &[String],
     ) -> Result<SourceFiles, EvolutionError> {
-        let (project, include) = (self.clone(), include.to_vec());
-        blocking(move || project.search(&include)).await
+        self.source_files_again(include, &Arc::default()).await
+    }
+
+    /// As [`Self::source_files`]; files that were seen before and that nobody touched are not read.
+    ///
+    /// # Errors
+    /// As [`Self::source_files`].
+    pub(crate) async fn source_files_again(
+        &self,
+        include: &[String],
+        seen: &Arc<SeenFiles>,
+    ) -> Result<SourceFiles, EvolutionError> {
+        let (project, include, seen) = (self.clone(), include.to_vec(), Arc::clone(seen));
+        blocking(move || project.search(&include, &seen)).await
     }
 
     /// All source files of the project, whatever part of it was asked for.
     ///
     /// # Errors
     /// If there are too many files.
-    pub(crate) async fn every_source_file(&self) -> Result<SourceFiles, EvolutionError> {
+    pub(crate) async fn every_source_file(
+        &self,
+        seen: &Arc<SeenFiles>,
+    ) -> Result<SourceFiles, EvolutionError> {
         let mut project = self.clone();
         project.asked.clone_from(&project.root);
-        blocking(move || project.search(&[])).await
+        project.source_files_again(&[], seen).await
     }
 
-    fn search(&self, include: &[String]) -> Result<SourceFiles, ProjectError> {
+    fn search(&self, include: &[String], seen: &SeenFiles) -> Result<SourceFiles, ProjectError> {
         let within = if include.is_empty() {
             vec![self.asked.clone()]
         } else {
@@ -173,6 +191,7 @@ impl Project {
             within: &within,
             has_git: self.git.is_some(),
             package: &self.package,
+            seen,
         };
         search.run()
     }

@@ -12,6 +12,7 @@ use super::content::{self, MAX_SOURCE_BYTES, ModuleSyntax};
 use super::error::ProjectError;
 use super::language::{Language, ModuleKind};
 use super::package::PackageJson;
+use super::seen_files::{SeenFile, SeenFiles, Stamp};
 
 /// Files that one call works on.
 const MAX_FILES: usize = 100_000;
@@ -91,6 +92,8 @@ pub(super) struct Search<'a> {
     /// Whether `.gitignore` files above the root count, since it lies in a repository.
     pub(super) has_git: bool,
     pub(super) package: &'a PackageJson,
+    /// What is known of the files; what is found is added.
+    pub(super) seen: &'a SeenFiles,
 }
 
 impl Search<'_> {
@@ -123,8 +126,8 @@ impl Search<'_> {
                 }
             });
         walk.build_parallel().run(|| {
-            let (root, found) = (self.root, &found);
-            Box::new(move |entry| look(root, entry, found))
+            let (root, found, seen) = (self.root, &found, self.seen);
+            Box::new(move |entry| look(root, entry, found, seen))
         });
         let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         found.unread.append(&mut locked(&left_out));
@@ -190,7 +193,12 @@ fn leave_out(entry: &DirEntry) -> Option<&'static str> {
     None
 }
 
-fn look(root: &Path, entry: Result<DirEntry, ignore::Error>, found: &Mutex<Found>) -> WalkState {
+fn look(
+    root: &Path,
+    entry: Result<DirEntry, ignore::Error>,
+    found: &Mutex<Found>,
+    seen: &SeenFiles,
+) -> WalkState {
     let entry = match entry {
         Ok(entry) => entry,
         Err(why) => {
@@ -210,7 +218,7 @@ fn look(root: &Path, entry: Result<DirEntry, ignore::Error>, found: &Mutex<Found
     let Some((language, by_name)) = Language::of(name).filter(|_| !is_folder) else {
         return WalkState::Continue;
     };
-    match read(root, &entry, name, language) {
+    match read(root, &entry, (name, language), seen) {
         Ok(Some(file)) => {
             let mut found = locked(found);
             found.files.insert(file.path.clone(), (file, by_name));
@@ -260,8 +268,8 @@ fn looks_like_source(entry: &DirEntry) -> bool {
 fn read(
     root: &Path,
     entry: &DirEntry,
-    name: &str,
-    language: Language,
+    (name, language): (&str, Language),
+    seen: &SeenFiles,
 ) -> Result<Option<SourceFile>, String> {
     let path = entry.path();
     let kind = entry.file_type();
@@ -271,40 +279,59 @@ fn read(
     if !kind.is_some_and(|it| it.is_file()) {
         return Err("no regular file".to_owned());
     }
-    let bytes = match bounded(path) {
+    if let Some(known) = seen.of(path) {
+        return known.map(Some);
+    }
+    let now = SystemTime::now();
+    let (bytes, stamp) = match bounded(path) {
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(why) => return Err(why.to_string()),
-        Ok((bytes, _)) if bytes.len() as u64 > MAX_SOURCE_BYTES => {
-            return Err(format!("larger than {} KiB", MAX_SOURCE_BYTES >> 10));
-        }
         Ok(read) => read,
     };
-    let (bytes, modified) = bytes;
-    let text = content::readable(name, &bytes)?;
-    Ok(Some(SourceFile {
-        path: relative(root, path),
-        language,
-        module_kind: ModuleKind::CommonJs,
-        module_syntax: content::module_syntax(text),
-        bytes: bytes.len() as u64,
-        lines: content::line_count(text),
-        modified,
-        hash: blake3::hash(&bytes),
-    }))
+    let content = Content { bytes, stamp };
+    let read = content.file(relative(root, path), name, language);
+    seen.add(path, now, SeenFile::new(stamp, read.clone()));
+    read.map(Some)
 }
 
-/// At most one byte more than a source may have, and when it was written.
-fn bounded(path: &Path) -> std::io::Result<(Vec<u8>, SystemTime)> {
+/// What was read of a file.
+struct Content {
+    bytes: Vec<u8>,
+    stamp: Stamp,
+}
+
+impl Content {
+    /// The source file that it is. The error is the reason why it is none.
+    fn file(&self, path: String, name: &str, language: Language) -> Result<SourceFile, String> {
+        if self.bytes.len() as u64 > MAX_SOURCE_BYTES {
+            return Err(format!("larger than {} KiB", MAX_SOURCE_BYTES >> 10));
+        }
+        let text = content::readable(name, &self.bytes)?;
+        Ok(SourceFile {
+            path,
+            language,
+            module_kind: ModuleKind::CommonJs,
+            module_syntax: content::module_syntax(text),
+            bytes: self.bytes.len() as u64,
+            lines: content::line_count(text),
+            modified: self.stamp.modified(),
+            hash: blake3::hash(&self.bytes),
+        })
+    }
+}
+
+/// At most one byte more than a source may have, and the file's stamp from before it was read.
+fn bounded(path: &Path) -> std::io::Result<(Vec<u8>, Stamp)> {
     use std::io::Read;
     use std::os::unix::fs::OpenOptionsExt;
     let mut options = std::fs::OpenOptions::new();
     // A pipe that took the file's place is not waited for, and a link not followed.
     let flags = nix::fcntl::OFlag::O_NOFOLLOW | nix::fcntl::OFlag::O_NONBLOCK;
     let file = options.read(true).custom_flags(flags.bits()).open(path)?;
-    let modified = file.metadata()?.modified()?;
+    let stamp = Stamp::of(&file.metadata()?);
     let mut bytes = Vec::new();
     file.take(MAX_SOURCE_BYTES + 1).read_to_end(&mut bytes)?;
-    Ok((bytes, modified))
+    Ok((bytes, stamp))
 }
 
 /// A link's target is read at its own place, if it lies in the project.

@@ -6,6 +6,7 @@ use shim_proto::evolution::v1::analyze_workflow_response::Event;
 use shim_proto::evolution::v1::{AnalyzeWorkflowRequest, AnalyzeWorkflowResponse};
 use shim_proto::limits::evolution::{DEFAULT_ITEMS, MAX_ITEMS};
 use shim_runtime::rpc::ResponseStream;
+use shim_runtime::trace;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -16,6 +17,7 @@ use super::streamed::{Calls, Streamed, bounded};
 use crate::analyzer::AnalysisOptions;
 use crate::error::EvolutionError;
 use crate::metrics::Timed;
+use crate::spans::continued;
 
 /// Messages that wait for a slow reader.
 const WAITING: usize = 16;
@@ -35,6 +37,7 @@ pub(super) async fn handle(
         with_findings: request.with_findings,
         first_picture_only: request.first_picture_only,
         limit: limit as usize,
+        ..AnalysisOptions::default()
     };
     let asked = Asked {
         path,
@@ -43,17 +46,18 @@ pub(super) async fn handle(
     };
     let (sender, stream) = mpsc::channel(WAITING);
     let calls = api.calls();
-    let stream_end = sender.clone();
+    let (stream_end, trace) = (sender.clone(), trace::current());
+    let work = async move {
+        let timed = Timed::begin("analyze");
+        let done = answer(&calls, asked, &sender).await;
+        timed.end(done.is_ok());
+        if let Err(error) = done {
+            let refused = calls.engine.explained(error);
+            let _ = sender.send(Err(refused.into())).await;
+        }
+    };
     api.tasks
-        .spawn_stream("analyze_workflow", stream_end, async move {
-            let timed = Timed::begin("analyze");
-            let done = answer(&calls, asked, &sender).await;
-            timed.end(done.is_ok());
-            if let Err(error) = done {
-                let refused = calls.engine.explained(error);
-                let _ = sender.send(Err(refused.into())).await;
-            }
-        });
+        .spawn_stream("analyze_workflow", stream_end, continued(trace, work));
     Ok(ResponseStream::new(stream))
 }
 

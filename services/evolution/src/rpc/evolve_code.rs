@@ -72,6 +72,7 @@ fn read(request: &EvolveCodeRequest) -> Result<(PathBuf, EvolveOptions), Status>
             options: Value::Object(options.unwrap_or_default()),
         }),
         limit: limit as usize,
+        only_new: false,
     };
     Ok((path, options))
 }

@@ -1,11 +1,13 @@
 //! RevertEvolution: takes a committed evolution back.
 
 use shim_proto::evolution::v1::{RevertEvolutionRequest, RevertEvolutionResponse};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
+use crate::error::EvolutionError;
 use crate::metrics::Timed;
 
 pub(super) async fn handle(
@@ -19,15 +21,20 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let cancel = CancellationToken::new();
-    // A client that goes away drops this, and with it the work.
+    // A client that goes away drops this, which asks the work to end: it does so at a moment when nothing is half done.
     let _cancel_on_drop = cancel.clone().drop_guard();
-    let timed = Timed::begin("revert");
-    let (id, request_id) = (&request.evolution_id, &request.request_id);
-    let reverted = api
-        .engine
-        .revert(id, request_id, &request.reason, &cancel)
-        .await;
-    timed.end(reverted.is_ok());
+    let (sender, receiver) = oneshot::channel();
+    let engine = api.engine.clone();
+    api.tasks.spawn_contained("evolution_revert", async move {
+        let timed = Timed::begin("revert");
+        let (id, request_id) = (&request.evolution_id, &request.request_id);
+        let reverted = engine
+            .revert(id, request_id, &request.reason, &cancel)
+            .await;
+        timed.end(reverted.is_ok());
+        let _ = sender.send(reverted);
+    });
+    let reverted = receiver.await.map_err(|_| EvolutionError::Stopping)?;
     Ok(RevertEvolutionResponse {
         evolution: Some(reverted?),
     })

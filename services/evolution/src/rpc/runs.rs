@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use shim_runtime::rpc::ResponseStream;
+use shim_runtime::trace;
 use shim_sqlite::SqliteError;
 use shim_sqlite::idempotency::IdempotencyKey;
 use tokio::sync::{mpsc, watch};
@@ -17,6 +18,7 @@ use tonic::Status;
 
 use super::streamed::{Calls, Streamed, bounded};
 use crate::error::EvolutionError;
+use crate::spans::continued;
 
 /// Messages that wait for a slow reader.
 const WAITING: usize = 64;
@@ -150,7 +152,8 @@ fn start<T, F>(
 {
     let (calls, runs) = (calls.clone(), runs.clone());
     let tasks = calls.tasks.clone();
-    tasks.spawn_contained("evolution_run", async move {
+    let trace = trace::current();
+    let working = async move {
         // Whatever ends this, a panic too, readers see an end and the id is free again.
         let forget = Forget {
             runs,
@@ -161,7 +164,8 @@ fn start<T, F>(
         let end = log_and_record(&calls, mutation.key, &run, work).await;
         tracing::debug!(method, is_ok = end.is_ok(), "a run ended");
         forget.with(end);
-    });
+    };
+    tasks.spawn_contained("evolution_run", continued(trace, working));
 }
 
 /// Runs `work`, logs what it says, and records that once it succeeded.

@@ -186,7 +186,8 @@ impl<'a> Bench<'a> {
         };
         let test = match kind {
             RunnerKind::Mocha => {
-                format!("it('shim', async function () {{ this.timeout(0); await {body}; }});\n")
+                let (_, case) = self.habits.words();
+                format!("{case}('shim', async function () {{ this.timeout(0); await {body}; }});\n")
             }
             RunnerKind::NodeTest => format!("test('shim', async () => {{ await {body}; }});\n"),
             _ => format!("test('shim', async () => {{ await {body}; }}, 600000);\n"),

@@ -133,6 +133,9 @@ impl Generation<'_> {
         progress.tell("tests", "trying inputs", 0, 0);
         let looks = observe::observe(&mut self.bench, chosen).await?;
         let tests = self.candidates(chosen, &looks);
+        if tests.is_empty() {
+            return Ok(Tried::default());
+        }
         let text = format!("{} tests that may be kept", tests.len());
         progress.tell("mutants", text, 0, 0);
         let bench = &mut self.bench;

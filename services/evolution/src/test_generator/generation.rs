@@ -12,6 +12,7 @@ use super::tools::{FoundFunction, FoundModule, Instrumented};
 use crate::domain::testing::candidates::Candidate;
 
 /// Tests that may be kept, and what became of mutants.
+#[derive(Default)]
 pub(super) struct Tried {
     pub(super) tests: Vec<Candidate>,
     pub(super) screened: Screened,

@@ -120,6 +120,23 @@ pub(super) struct Before {
     pub(super) killed: BTreeSet<u32>,
 }
 
+impl Before {
+    /// How many of these mutants the project's own tests kill, and how many of those that new tests do not. Both parts are estimated
+    /// apart, so that more tests never kill fewer mutants.
+    pub(super) fn estimate(&self, mutants: &[u32], killed_by_new: &BTreeSet<u32>) -> (f64, f64) {
+        let is_noticed = |id: &u32| killed_by_new.contains(id);
+        let (noticed, missed): (Vec<u32>, Vec<u32>) = mutants.iter().partition(|id| is_noticed(id));
+        let usual = share(self.killed.len(), self.tried.len()).max(0.0);
+        let killed = |part: &[u32]| {
+            let of = |ids: &BTreeSet<u32>| part.iter().filter(|id| ids.contains(id)).count();
+            let rate = share(of(&self.killed), of(&self.tried));
+            (if rate < 0.0 { usual } else { rate }) * part.len() as f64
+        };
+        let more = killed(&missed);
+        (killed(&noticed) + more, more)
+    }
+}
+
 /// Tries a spread of mutants of reached functions against the whole suite, one run each, within a budget of time.
 pub(super) async fn before(
     bench: &mut Bench<'_>,
@@ -167,4 +184,41 @@ async fn sample(
         }
     }
     Ok(before)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn before(tried: &[u32], killed: &[u32]) -> Before {
+        Before {
+            tried: tried.iter().copied().collect(),
+            killed: killed.iter().copied().collect(),
+        }
+    }
+
+    #[test]
+    fn more_tests_never_kill_fewer_mutants() {
+        let own = before(&[1, 2, 3, 4, 5, 6], &[2, 3, 4, 5, 6]);
+        let mutants: Vec<u32> = (1..=8).collect();
+        // All that was sampled and killed is killed by the new tests too, and one mutant was missed by both.
+        let new: BTreeSet<u32> = [2, 3, 4, 5, 6].into();
+        let (first, more) = own.estimate(&mutants, &new);
+        assert!(
+            (first - 5.0).abs() < 1e-9 && more.abs() < 1e-9,
+            "{first} {more}"
+        );
+        for new in [&[][..], &[1], &[1, 2], &[7, 8], &[1, 2, 3, 4, 5, 6, 7, 8]] {
+            let new: BTreeSet<u32> = new.iter().copied().collect();
+            let (first, more) = own.estimate(&mutants, &new);
+            assert!(first <= new.len() as f64 + more + 1e-9, "{new:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_sample_of_a_part_the_usual_rate_is_taken() {
+        let own = before(&[1, 2], &[1]);
+        let (first, more) = own.estimate(&[1, 2, 3, 4], &[3, 4].into());
+        assert!((first - 2.0).abs() < 1e-9 && (more - 1.0).abs() < 1e-9);
+    }
 }

@@ -86,24 +86,12 @@ impl Generation<'_> {
             .flat_map(|made| &made.mutants)
             .filter(|mutant| ids.contains(&mutant.f))
             .collect();
-        let of_reached = mutants
-            .iter()
-            .filter(|mutant| reached.contains(&mutant.f))
-            .count();
-        if of_reached > 0 && own.tried.is_empty() {
+        let of_reached = mutants.iter().filter(|mutant| reached.contains(&mutant.f));
+        let of_reached: Vec<u32> = of_reached.map(|mutant| mutant.id).collect();
+        if !of_reached.is_empty() && own.tried.is_empty() {
             return (-1.0, share(killed.len(), mutants.len()));
         }
-        let rate = share(own.killed.len(), own.tried.len()).max(0.0);
-        let before = rate * of_reached as f64;
-        let missed = mutants
-            .iter()
-            .filter(|mutant| reached.contains(&mutant.f) && !killed.contains(&mutant.id));
-        let missed_but_sampled = missed
-            .clone()
-            .filter(|mutant| own.tried.contains(&mutant.id))
-            .count();
-        let caught = own.killed.iter().filter(|id| !killed.contains(id)).count();
-        let more = share(caught, missed_but_sampled).max(0.0) * missed.count() as f64;
+        let (before, more) = own.estimate(&of_reached, killed);
         let whole = mutants.len().max(1) as f64;
         (before / whole, (killed.len() as f64 + more) / whole)
     }

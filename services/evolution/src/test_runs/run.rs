@@ -34,7 +34,7 @@ struct Watched<'a> {
 }
 
 impl TestRuns {
-    /// Runs tests and judges the run.
+    /// Runs tests and judges the run. A runner that somebody killed says nothing about the tests, and runs once more.
     ///
     /// # Errors
     /// If the runner cannot be started at all, or `cancel` ends the run.
@@ -44,13 +44,29 @@ impl TestRuns {
         request: RunRequest<'_>,
         cancel: &CancellationToken,
     ) -> Result<TestRun, TestRunError> {
+        let (run, was_killed) = self.run_once(suite, &request, cancel).await?;
+        if !was_killed {
+            return Ok(run);
+        }
+        tracing::warn!(said = %run.summary(), "a test runner was killed; it runs once more");
+        let (run, _) = self.run_once(suite, &request, cancel).await?;
+        Ok(run)
+    }
+
+    /// One run, and whether a signal of somebody else ended it.
+    async fn run_once(
+        &self,
+        suite: &Suite,
+        request: &RunRequest<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<(TestRun, bool), TestRunError> {
         let kind = suite.kind();
         let installed = command::installed(request.folder, kind)?;
         let id = uuid::Uuid::now_v7().to_string();
         let tmp = self.folder().join("tmp");
         let made = RunFiles::make(self.folder().join(format!("run-{id}")), &tmp);
         let files = made.map_err(TestRunError::io("the folder of a run cannot be made"))?;
-        let launch = command::launch(suite, &installed, &request, &files, &tmp)?;
+        let launch = command::launch(suite, &installed, request, &files, &tmp)?;
         let began = Instant::now();
         let watched = Watched {
             kind,
@@ -63,6 +79,7 @@ impl TestRuns {
             return Err(TestRunError::Cancelled);
         }
         let mut ended = ended.map_err(TestRunError::io("the tests cannot be started"))?;
+        let was_killed = matches!(ended.end, ExitCause::Exited(status) if status.code().is_none());
         let printed = ended.stdout.text().0;
         let said = format!("{printed}\n{}", ended.stderr.text().0);
         let mut judged = judged(kind, request.folder, &files, ended.end, (&printed, &said));
@@ -70,7 +87,7 @@ impl TestRuns {
         if !installed.version.is_empty() {
             judged.runner = format!("{} {}", kind.name(), installed.version);
         }
-        Ok(judged)
+        Ok((judged, was_killed))
     }
 
     /// Runs a process to its end, or until its report is whole.

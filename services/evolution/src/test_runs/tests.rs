@@ -347,3 +347,24 @@ async fn a_cancelled_run_leaves_no_process() {
     let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     assert!(!command.contains(&marker), "{command}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_that_somebody_killed_runs_once_more() {
+    let bench = Bench::new();
+    let manifest = r#"{"scripts": {"test": "node --test"}}"#;
+    for (name, kills) in [("once", 1), ("always", 9)] {
+        // The runner kills itself as long as there are not so many lines in a file beside the project.
+        let marker = bench.folder.path().join(format!("{name}.kills"));
+        let test = format!(
+            "const fs = require('node:fs');\nfs.appendFileSync({marker:?}, 'x');\nif (fs.readFileSync({marker:?}).length <= {kills}) process.kill(process.ppid, 'SIGKILL');\nrequire('node:test')('a', () => {{}});\n"
+        );
+        let files = [("package.json", manifest), ("a.test.js", test.as_str())];
+        let run = bench.run(&bench.project(name, &files), 60).await;
+        let expected = if kills == 1 {
+            "passed"
+        } else {
+            "could not run"
+        };
+        assert_eq!(word(&run), expected, "{name}: {run:?}");
+    }
+}

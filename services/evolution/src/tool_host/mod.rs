@@ -21,6 +21,7 @@ mod process;
 mod programs;
 mod progress;
 mod scripts;
+mod terms;
 #[cfg(test)]
 pub(crate) mod test_host;
 #[cfg(test)]
@@ -52,6 +53,7 @@ use node::Node;
 use pool::{Lease, Pool};
 use process::{Confinement, Exchange, HostLimits, HostProcess, Listener, Request};
 use programs::Programs;
+use terms::{Terms, confinement};
 
 /// The largest message: an answer, a piece of one, or a call's parameters.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
@@ -107,13 +109,6 @@ struct Shared {
     installer: Installer,
     ready: Mutex<Option<Arc<Ready>>>,
     pool: Pool,
-}
-
-/// Under what a call runs.
-struct Terms {
-    confinement: Confinement,
-    /// How long it may say nothing, from its first word of progress on.
-    silence: Option<Duration>,
 }
 
 /// What a host is started from.
@@ -231,6 +226,19 @@ impl ToolHost {
     ) -> Result<PathBuf, EvolutionError> {
         let ready = Box::pin(self.ready(progress, cancel)).await?;
         Ok(ready.installed.folder.clone())
+    }
+
+    /// The folder with our scripts for Node.
+    ///
+    /// # Errors
+    /// As [`Self::tools_dir`].
+    pub(crate) async fn scripts_dir(
+        &self,
+        progress: &ProgressSink,
+        cancel: &CancellationToken,
+    ) -> Result<PathBuf, EvolutionError> {
+        let ready = Box::pin(self.ready(progress, cancel)).await?;
+        Ok(ready.installed.scripts.clone())
     }
 
     /// The Node that runs the tools; for programs of the project that run beside the host.
@@ -379,21 +387,4 @@ impl ToolHost {
             Exchange::Refused { why } => Err(HostError::BadAnswer { method, why }),
         }
     }
-}
-
-/// Whose code a call runs, if it may.
-fn confinement(
-    root: &Path,
-    is_trusted: bool,
-    call: &HostCall<'_>,
-) -> Result<Confinement, HostError> {
-    if !call.runs_project_code {
-        return Ok(Confinement::OwnCode);
-    }
-    if !is_trusted {
-        return Err(HostError::NotTrusted {
-            root: root.display().to_string(),
-        });
-    }
-    Ok(Confinement::ProjectCode(root.to_path_buf()))
 }

@@ -8,7 +8,8 @@ use tokio_util::sync::CancellationToken;
 use super::listener::CallListener;
 use super::process::Confinement;
 use super::progress::ProgressSink;
-use super::{HostCall, Terms, ToolHost, confinement};
+use super::terms::{Terms, confinement};
+use super::{HostCall, ToolHost};
 use crate::error::EvolutionError;
 use crate::project::Project;
 

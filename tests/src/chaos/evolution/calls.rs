@@ -5,18 +5,20 @@ use std::time::Duration;
 use serde::Serialize;
 use shim_proto::evolution::v1::evolution_service_client::EvolutionServiceClient;
 use shim_proto::evolution::v1::{
-    AnalyzeWorkflowRequest, ApproveEvolutionRequest, EvolutionState, EvolveCodeRequest,
-    GenerateTestsRequest, ListEvolutionsRequest, RevertEvolutionRequest,
+    AnalyzeWorkflowRequest, ApproveEvolutionRequest, Evolution, EvolutionState, EvolveCodeRequest,
+    GenerateTestsRequest, ListEvolutionsRequest, RevertEvolutionRequest, analyze_workflow_response,
+    approve_evolution_response, evolve_code_response, generate_tests_response,
 };
 use shim_runtime::client::Channel;
-use tonic::{Code, Status, Streaming};
+use tonic::{Status, Streaming};
 
+use super::victims::Victim;
 use crate::calls::request_id;
 
 /// A call that takes longer hangs.
-const CALL_TIMEOUT: Duration = Duration::from_secs(180);
+const CALL_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// A kind of call.
+/// A kind of work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Activity {
@@ -26,37 +28,70 @@ pub enum Activity {
     Evolve,
     /// An approval: worktree, verification, commit.
     Approve,
-    /// A commit is taken back.
+    /// An approval whose suite of tests never ends.
+    ApproveEndless,
+    /// A commit is taken back by the end of its branch.
     Revert,
+    /// A commit on which a user built is taken back by another commit.
+    Undo,
     /// Tests are made.
     GenerateTests,
+    /// The tools are installed, for an analysis.
+    Install,
 }
 
 impl Activity {
-    pub(super) const ALL: [Self; 5] = [
+    /// Every kind, as often as it comes.
+    pub(super) const DEALT: [Self; 15] = [
+        Self::Analyze,
         Self::Analyze,
         Self::Evolve,
+        Self::Evolve,
         Self::Approve,
+        Self::Approve,
+        Self::Approve,
+        Self::ApproveEndless,
         Self::Revert,
+        Self::Revert,
+        Self::Undo,
+        Self::Undo,
         Self::GenerateTests,
+        Self::GenerateTests,
+        Self::Install,
     ];
+
+    /// Whom it can be about: programs that run meanwhile.
+    pub(super) fn victims(self) -> &'static [Victim] {
+        use Victim::{Client, Compiler, Git, Host, Npm, Oxlint, Service, TestRunner};
+        match self {
+            Self::Analyze => &[Service, Client, Host, Oxlint, Compiler, Git],
+            Self::Evolve => &[Service, Client, Host, Git],
+            Self::Approve => &[Service, Client, Host, Compiler, Git, TestRunner],
+            Self::ApproveEndless => &[Service, Client, TestRunner],
+            Self::Revert | Self::Undo => &[Service, Client, Git],
+            Self::GenerateTests => &[Service, Client, Host, TestRunner],
+            Self::Install => &[Service, Client, Npm],
+        }
+    }
+}
+
+/// A call that can be made again as it is.
+#[derive(Debug, Clone)]
+pub(super) enum Call {
+    Analyze(AnalyzeWorkflowRequest),
+    Evolve(EvolveCodeRequest),
+    Approve(ApproveEvolutionRequest),
+    Revert(RevertEvolutionRequest),
+    GenerateTests(GenerateTestsRequest),
 }
 
 /// How a call ended.
 #[derive(Debug)]
 pub(super) enum Ended {
-    Answered,
-    /// There is nothing to approve or to take back at this moment.
-    NothingToDo,
+    /// With what must be the same each time.
+    Answered(String),
     Failed(Status),
     Hung,
-}
-
-impl Ended {
-    /// Whether the service does not have this call.
-    pub(super) fn is_unknown(&self) -> bool {
-        matches!(self, Self::Failed(status) if status.code() == Code::Unimplemented)
-    }
 }
 
 /// A client of one project.
@@ -74,92 +109,123 @@ impl Caller {
         }
     }
 
-    /// Makes a call and reads it to its end.
-    pub(super) async fn call(mut self, activity: Activity) -> Ended {
-        let called = async {
-            match activity {
-                Activity::Analyze => self.analyze().await.map(|()| true),
-                Activity::Evolve => self.evolve().await.map(|()| true),
-                Activity::Approve => self.approve().await,
-                Activity::Revert => self.revert().await,
-                Activity::GenerateTests => self.generate_tests().await.map(|()| true),
-            }
-        };
-        match tokio::time::timeout(CALL_TIMEOUT, called).await {
-            Err(_) => Ended::Hung,
-            Ok(Ok(true)) => Ended::Answered,
-            Ok(Ok(false)) => Ended::NothingToDo,
-            Ok(Err(status)) => Ended::Failed(status),
-        }
-    }
-
-    async fn analyze(&mut self) -> Result<(), Status> {
-        let request = AnalyzeWorkflowRequest {
+    pub(super) fn analysis(&self) -> Call {
+        Call::Analyze(AnalyzeWorkflowRequest {
             path: self.path.clone(),
             ..AnalyzeWorkflowRequest::default()
-        };
-        drain(self.client.analyze_workflow(request).await?.into_inner()).await
+        })
     }
 
-    async fn evolve(&mut self) -> Result<(), Status> {
-        let request = EvolveCodeRequest {
+    pub(super) fn proposals(&self) -> Call {
+        Call::Evolve(EvolveCodeRequest {
             request_id: request_id(),
             path: self.path.clone(),
+            transforms: vec!["var-to-let-const".to_owned()],
             ..EvolveCodeRequest::default()
-        };
-        drain(self.client.evolve_code(request).await?.into_inner()).await
+        })
     }
 
-    /// Approves the newest proposal; `false` if there is none.
-    async fn approve(&mut self) -> Result<bool, Status> {
-        let Some(evolution_id) = self.newest(EvolutionState::Proposed).await? else {
-            return Ok(false);
-        };
-        let request = ApproveEvolutionRequest {
-            request_id: request_id(),
-            evolution_id,
-            approve: true,
-            ..ApproveEvolutionRequest::default()
-        };
-        drain(self.client.approve_evolution(request).await?.into_inner()).await?;
-        Ok(true)
-    }
-
-    /// Takes the newest commit back; `false` if there is none.
-    async fn revert(&mut self) -> Result<bool, Status> {
-        let Some(evolution_id) = self.newest(EvolutionState::Committed).await? else {
-            return Ok(false);
-        };
-        let request = RevertEvolutionRequest {
-            request_id: request_id(),
-            evolution_id,
-            reason: String::new(),
-        };
-        self.client.revert_evolution(request).await?;
-        Ok(true)
-    }
-
-    async fn generate_tests(&mut self) -> Result<(), Status> {
-        let request = GenerateTestsRequest {
+    pub(super) fn tests(&self) -> Call {
+        Call::GenerateTests(GenerateTestsRequest {
             request_id: request_id(),
             path: self.path.clone(),
             max_functions: 2,
             seed: 7,
             ..GenerateTestsRequest::default()
-        };
-        drain(self.client.generate_tests(request).await?.into_inner()).await
+        })
     }
 
-    async fn newest(&mut self, state: EvolutionState) -> Result<Option<String>, Status> {
-        let found = self.evolutions(&[state]).await?;
-        Ok(found.into_iter().next().map(|(id, _)| id))
+    pub(super) fn approval(evolution_id: &str) -> Call {
+        Call::Approve(ApproveEvolutionRequest {
+            request_id: request_id(),
+            evolution_id: evolution_id.to_owned(),
+            approve: true,
+            ..ApproveEvolutionRequest::default()
+        })
     }
 
-    /// Ids and branches of the project's evolutions in these states, the newest first.
+    pub(super) fn reversion(evolution_id: &str) -> Call {
+        Call::Revert(RevertEvolutionRequest {
+            request_id: request_id(),
+            evolution_id: evolution_id.to_owned(),
+            reason: "not now".to_owned(),
+        })
+    }
+
+    /// Makes a call and reads it to its end.
+    pub(super) async fn make(self, call: Call) -> Ended {
+        match tokio::time::timeout(CALL_TIMEOUT, self.answer(call)).await {
+            Err(_) => Ended::Hung,
+            Ok(Ok(said)) => Ended::Answered(said),
+            Ok(Err(status)) => Ended::Failed(status),
+        }
+    }
+
+    async fn answer(mut self, call: Call) -> Result<String, Status> {
+        let client = &mut self.client;
+        match call {
+            Call::Analyze(request) => {
+                let mut stream = client.analyze_workflow(request).await?.into_inner();
+                let said = last(&mut stream, |message| match message.event? {
+                    analyze_workflow_response::Event::Report(report) => {
+                        let failed: Vec<_> = report
+                            .tools
+                            .iter()
+                            .filter(|run| !run.failure.is_empty())
+                            .map(|run| format!("{}: {}", run.tool, run.failure))
+                            .collect();
+                        Some(format!(
+                            "{} errors, {} warnings, {:?}, failed {failed:?}",
+                            report.errors, report.warnings, report.notes
+                        ))
+                    }
+                    _ => None,
+                });
+                said.await
+            }
+            Call::Evolve(request) => {
+                let mut stream = client.evolve_code(request).await?.into_inner();
+                last(&mut stream, |message| match message.event? {
+                    evolve_code_response::Event::Summary(summary) => {
+                        Some(format!("{} proposals", summary.proposals))
+                    }
+                    _ => None,
+                })
+                .await
+            }
+            Call::Approve(request) => {
+                let mut stream = client.approve_evolution(request).await?.into_inner();
+                last(&mut stream, |message| match message.event? {
+                    approve_evolution_response::Event::Evolution(evolution) => {
+                        Some(state(&evolution))
+                    }
+                    _ => None,
+                })
+                .await
+            }
+            Call::Revert(request) => {
+                let answer = client.revert_evolution(request).await?.into_inner();
+                Ok(state(&answer.evolution.unwrap_or_default()))
+            }
+            Call::GenerateTests(request) => {
+                let mut stream = client.generate_tests(request).await?.into_inner();
+                last(&mut stream, |message| match message.event? {
+                    generate_tests_response::Event::Report(report) => {
+                        let kept: Vec<_> = report.functions.iter().map(|it| it.kept).collect();
+                        Some(format!("tests {kept:?}"))
+                    }
+                    _ => None,
+                })
+                .await
+            }
+        }
+    }
+
+    /// The project's evolutions in these states, the newest first; in all if there are none.
     pub(super) async fn evolutions(
         &mut self,
         states: &[EvolutionState],
-    ) -> Result<Vec<(String, String)>, Status> {
+    ) -> Result<Vec<Evolution>, Status> {
         let request = ListEvolutionsRequest {
             path: self.path.clone(),
             states: states.iter().map(|state| (*state).into()).collect(),
@@ -167,12 +233,28 @@ impl Caller {
             page_token: String::new(),
         };
         let answer = self.client.list_evolutions(request).await?.into_inner();
-        let found = answer.evolutions.into_iter();
-        Ok(found.map(|it| (it.evolution_id, it.branch)).collect())
+        Ok(answer.evolutions)
     }
 }
 
-async fn drain<T>(mut stream: Streaming<T>) -> Result<(), Status> {
-    while stream.message().await?.is_some() {}
-    Ok(())
+/// State and reason, which say what became of it.
+fn state(evolution: &Evolution) -> String {
+    format!("{:?} {}", evolution.state(), evolution.reason)
+}
+
+/// What the last telling message of a stream says.
+async fn last<T>(
+    stream: &mut Streaming<T>,
+    mut read: impl FnMut(T) -> Option<String>,
+) -> Result<String, Status> {
+    let mut said = String::new();
+    while let Some(message) = stream.message().await? {
+        said = read(message).unwrap_or(said);
+    }
+    if said.is_empty() {
+        return Err(Status::data_loss(
+            "the stream ended without its last message",
+        ));
+    }
+    Ok(said)
 }

@@ -1,13 +1,13 @@
-//! What must not be left after a kill: worktrees, branches without a commit of an evolution, locks, processes.
+//! What must not be left after a kill: worktrees, branches without a commit of an evolution, locks, processes, copies.
 
 use std::path::Path;
 
-use shim_proto::evolution::v1::EvolutionState;
+use shim_proto::evolution::v1::{Evolution, EvolutionState};
 use tonic::Status;
 
 use super::calls::Caller;
 use super::user_project::{Fingerprint, UserProject};
-use super::victims::{descendants, processes_of};
+use super::victims::{Processes, Victim};
 
 /// What is wrong, in words; empty if nothing is.
 #[derive(Debug, Default)]
@@ -18,7 +18,17 @@ pub(super) struct Leftovers {
     pub(super) locks: Vec<String>,
     pub(super) processes: Vec<String>,
     pub(super) states: Vec<String>,
-    pub(super) installations: Vec<String>,
+    pub(super) files: Vec<String>,
+}
+
+/// Where to look.
+pub(super) struct Places<'a> {
+    pub(super) project: &'a UserProject,
+    pub(super) before: &'a Fingerprint,
+    pub(super) home: &'a Path,
+    pub(super) service: u32,
+    /// A branch of an evolution that the user built on.
+    pub(super) built_on: &'a str,
 }
 
 impl Leftovers {
@@ -31,7 +41,7 @@ impl Leftovers {
             ("lock", &self.locks),
             ("process", &self.processes),
             ("state", &self.states),
-            ("installation", &self.installations),
+            ("file", &self.files),
         ]
     }
 
@@ -40,26 +50,19 @@ impl Leftovers {
     }
 
     /// Looks at everything, while no call is open.
-    pub(super) async fn find(
-        project: &UserProject,
-        before: &Fingerprint,
-        home: &Path,
-        service: u32,
-        mut caller: Caller,
-    ) -> Result<Self, Status> {
-        let kept = caller.evolutions(&[EvolutionState::Committed]).await?;
-        let at_work = caller.evolutions(&[EvolutionState::Applying]).await?;
+    pub(super) async fn find(places: &Places<'_>, mut caller: Caller) -> Result<Self, Status> {
+        let evolutions = caller.evolutions(&[]).await?;
+        let project = places.project;
+        let mut locks = Vec::new();
+        find_locks(&project.root().join(".git"), &mut locks);
         Ok(Self {
-            tree: project.fingerprint().difference(before),
+            tree: project.fingerprint().difference(places.before),
             worktrees: worktrees(project),
-            branches: branches(project, &kept),
-            locks: locks(&project.root().join(".git")),
-            processes: strays(home, service),
-            installations: unfinished(&home.join("data/tools")),
-            states: at_work
-                .into_iter()
-                .map(|(id, _)| format!("{id} is still being applied"))
-                .collect(),
+            branches: branches(project, &evolutions, places.built_on),
+            locks,
+            processes: strays(places.home, places.service),
+            states: states(&evolutions),
+            files: unfinished(places.home),
         })
     }
 }
@@ -75,43 +78,89 @@ fn worktrees(project: &UserProject) -> Vec<String> {
         .collect()
 }
 
-/// Branches that no evolution names. (One whose branch is gone is a revert that was cut short; it can be made again.)
-fn branches(project: &UserProject, kept: &[(String, String)]) -> Vec<String> {
-    let listed = project.git(&["for-each-ref", "--format=%(refname:short)", "refs/heads"]);
-    let strays = listed
-        .lines()
-        .filter(|branch| *branch != "main" && !kept.iter().any(|(_, of)| of == branch));
-    strays.map(str::to_owned).collect()
+/// Branches of ours that no evolution names, and evolutions whose branch is not there or has another commit.
+fn branches(project: &UserProject, evolutions: &[Evolution], built_on: &str) -> Vec<String> {
+    let format = "--format=%(refname:short) %(objectname)";
+    let listed = project.git(&["for-each-ref", format, "refs/heads"]);
+    let named = evolutions
+        .iter()
+        .filter(|evolution| !evolution.branch.is_empty());
+    let named: Vec<String> = named
+        .map(|evolution| format!("{} {}", evolution.branch, evolution.commit))
+        .collect();
+    let ours = listed.lines().filter(|line| line.starts_with("shim"));
+    let strays = ours
+        .filter(|line| !named.iter().any(|of| of == line))
+        .filter(|line| built_on.is_empty() || !line.starts_with(built_on))
+        .map(|line| format!("{line} is of no evolution"));
+    let missing = named
+        .iter()
+        .filter(|of| !listed.lines().any(|line| line == of.as_str()))
+        .map(|of| format!("{of} is missing"));
+    strays.chain(missing).collect()
 }
 
-/// Folders of installations that were cut short.
-fn unfinished(tools: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(tools).into_iter().flatten().flatten();
-    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.filter(|name| name.starts_with('.')).collect()
+/// States that nothing will end, and proposals that were made twice.
+fn states(evolutions: &[Evolution]) -> Vec<String> {
+    let at_work = evolutions
+        .iter()
+        .filter(|evolution| evolution.state() == EvolutionState::Applying)
+        .map(|evolution| format!("{} is still being applied", evolution.evolution_id));
+    let proposed = evolutions.iter().filter(|evolution| {
+        evolution.state() == EvolutionState::Proposed && evolution.transform == super::TRANSFORM
+    });
+    let doubled = match proposed.count() {
+        0 | 1 => None,
+        count => Some(format!("{count} proposals of one transform")),
+    };
+    at_work.chain(doubled).collect()
 }
 
-fn locks(folder: &Path) -> Vec<String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(locks(&path));
-        } else if path.extension().is_some_and(|it| it == "lock") {
-            found.push(path.display().to_string());
-        }
+/// What work that was cut short left in the data folder and in the folder for temporary files.
+fn unfinished(home: &Path) -> Vec<String> {
+    let (data, mut found) = (home.join("data"), Vec::new());
+    for (folder, is_left) in [
+        (
+            data.join("tools"),
+            (|name| name.starts_with('.')) as fn(&str) -> bool,
+        ),
+        (data.join("evolution/worktrees"), |_| true),
+        (data.join("evolution/runs"), |name| name != "tmp"),
+        (home.join("tmp"), |_| true),
+    ] {
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let left = names.filter(|name| is_left(name));
+        found.extend(left.map(|name| folder.join(name).display().to_string()));
     }
     found
 }
 
+fn find_locks(folder: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            find_locks(&path, found);
+        } else if path.extension().is_some_and(|it| it == "lock") {
+            found.push(path.display().to_string());
+        }
+    }
+}
+
 /// Processes of this home that do not descend from the service, and those that work for it without a call.
-fn strays(home: &Path, service: u32) -> Vec<String> {
-    let own = descendants(service);
-    let is_own = |pid: u32| pid == service || own.contains(&pid);
+pub(super) fn strays(home: &Path, service: u32) -> Vec<String> {
+    let processes = Processes::look();
+    let own = processes.below(service);
+    let is_own = |pid: u32| own.iter().any(|(of, _)| *of == pid);
+    // The host of the last call waits for the next, below a supervisor of its own.
     let is_idle_host = |line: &str| line.contains("host.js");
-    let strays = processes_of(home).into_iter().filter(|(pid, line)| {
-        // The host of the last call waits for the next.
-        !is_own(*pid) || (*pid != service && !is_idle_host(line))
-    });
-    strays.map(|(pid, line)| format!("{pid} {line}")).collect()
+    let of_home = processes.of_folder(home).into_iter();
+    let outside = of_home.filter(|(pid, _)| *pid != service && !is_own(*pid));
+    let busy = own
+        .iter()
+        .filter(|(_, line)| !is_idle_host(line) && !line.contains("while read -r change"))
+        .filter(|(_, line)| Victim::of(line).is_some() || line.contains(&*home.to_string_lossy()))
+        .cloned();
+    let found = outside.chain(busy);
+    found.map(|(pid, line)| format!("{pid} {line}")).collect()
 }

@@ -1,5 +1,6 @@
-//! Whom a round kills: the service, its tool host, or another program that it started.
+//! Whom a round kills: the service, its tool host, or a program that it started.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use nix::sys::signal::Signal;
@@ -16,26 +17,72 @@ pub enum Victim {
     Service,
     /// The Node process that runs the tools.
     Host,
-    /// Any other program: git, a compiler, a test runner.
-    Tool,
+    /// The fast linter.
+    Oxlint,
+    /// The native compiler.
+    Compiler,
+    /// git, with whatever it does.
+    Git,
+    /// The process of a test runner.
+    TestRunner,
+    /// npm, while it installs the tools.
+    Npm,
+    /// Nobody: the client goes away.
+    Client,
 }
 
 impl Victim {
-    /// One of them, by chance.
-    pub(super) fn pick(rng: &mut SeededRng) -> Self {
-        *rng.pick(&[Self::Service, Self::Service, Self::Host, Self::Tool])
+    /// What a command line has to hold to be this program's.
+    fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Service | Self::Client => &[],
+            Self::Host => &["host.js"],
+            Self::Oxlint => &["oxlint"],
+            Self::Compiler => &["typescript-7", "native-preview", "/tsc"],
+            Self::Git => &["git"],
+            Self::TestRunner => &["--test", "reporter.mjs", "total.test.js", "shim-driver"],
+            Self::Npm => &["npm"],
+        }
+    }
+
+    /// The program that a command line is of. The gate that it waits behind, and its supervisor, are no programs.
+    pub(super) fn of(line: &str) -> Option<Self> {
+        if line.contains("supervise-program") || line.contains("read -r go") {
+            return None;
+        }
+        let is_git = line.split(' ').next().is_some_and(|file| {
+            file == "git" || file.ends_with("/git") || file.contains("/git-core/")
+        });
+        if is_git {
+            return Some(Self::Git);
+        }
+        // Names of files may hold the name of another program: the host comes first, git is known by its file alone.
+        let programs = [
+            Self::Host,
+            Self::Npm,
+            Self::Oxlint,
+            Self::Compiler,
+            Self::TestRunner,
+        ];
+        programs
+            .into_iter()
+            .find(|program| program.words().iter().any(|word| line.contains(word)))
+    }
+
+    /// Living processes of this kind below the service.
+    pub(super) fn living(self, service: u32) -> Vec<u32> {
+        let below = Processes::look().below(service);
+        let of_kind = below
+            .into_iter()
+            .filter(|(_, line)| Self::of(line) == Some(self));
+        of_kind.map(|(pid, _)| pid).collect()
     }
 
     /// Kills a process of this kind below the service; `false` if there is none at this moment.
     pub(super) fn strike(self, service: u32, rng: &mut SeededRng) -> bool {
-        let (hosts, tools): (Vec<u32>, Vec<u32>) = descendants(service)
-            .into_iter()
-            .filter(|pid| !is_supervisor(*pid))
-            .partition(|pid| command_line(*pid).contains("host.js"));
         let targets = match self {
             Self::Service => vec![service],
-            Self::Host => hosts,
-            Self::Tool => tools,
+            _ => self.living(service),
         };
         if targets.is_empty() {
             return false;
@@ -45,38 +92,53 @@ impl Victim {
     }
 }
 
-/// All processes that descend from `pid`.
-pub(super) fn descendants(pid: u32) -> Vec<u32> {
-    let mut found = process::children(pid);
-    let mut at = 0;
-    while let Some(next) = found.get(at).copied() {
-        found.extend(process::children(next));
-        at += 1;
+/// All processes at one moment, without those that are dead.
+pub(super) struct Processes(BTreeMap<u32, u32>);
+
+impl Processes {
+    pub(super) fn look() -> Self {
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        Self(
+            pids.filter_map(|pid| Some((pid, process::parent(pid)?)))
+                .collect(),
+        )
     }
-    found
+
+    /// All that descend from a process, with their command lines.
+    pub(super) fn below(&self, ancestor: u32) -> Vec<(u32, String)> {
+        let mut found = vec![ancestor];
+        let mut at = 0;
+        while let Some(parent) = found.get(at).copied() {
+            let children = self.0.iter().filter(|(_, of)| **of == parent);
+            found.extend(children.map(|(pid, _)| *pid));
+            at += 1;
+        }
+        let below = found.into_iter().skip(1);
+        below.map(|pid| (pid, command_line(pid))).collect()
+    }
+
+    /// Processes that work in a folder, were started for it or have it in their environment, apart from this one.
+    pub(super) fn of_folder(&self, folder: &Path) -> Vec<(u32, String)> {
+        let own = std::process::id();
+        let pids = self.0.keys().copied().filter(|pid| *pid != own);
+        pids.filter(|pid| belongs(*pid, folder))
+            .map(|pid| (pid, command_line(pid)))
+            .collect()
+    }
 }
 
-/// A supervisor is a part of the service: it ends with it by itself.
-fn is_supervisor(pid: u32) -> bool {
-    command_line(pid).contains("supervise-program")
+fn belongs(pid: u32, folder: &Path) -> bool {
+    let cwd = std::fs::read_link(format!("/proc/{pid}/cwd"));
+    let name = folder.as_os_str().as_encoded_bytes();
+    let has_name = |file: &str| {
+        let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        bytes.windows(name.len()).any(|part| part == name)
+    };
+    cwd.is_ok_and(|cwd| cwd.starts_with(folder)) || has_name("cmdline") || has_name("environ")
 }
 
 fn command_line(pid: u32) -> String {
     let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&bytes).replace('\0', " ")
-}
-
-/// Processes that work in a folder or were started for it, apart from this one.
-pub(super) fn processes_of(folder: &Path) -> Vec<(u32, String)> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let own = std::process::id();
-    let belongs = |pid: &u32| {
-        let cwd = std::fs::read_link(format!("/proc/{pid}/cwd"));
-        cwd.is_ok_and(|cwd| cwd.starts_with(folder))
-            || command_line(*pid).contains(&*folder.to_string_lossy())
-    };
-    let alive = |pid: &u32| shim_runtime::process::identity(*pid).is_some();
-    let found = pids.filter(|pid| *pid != own && belongs(pid) && alive(pid));
-    found.map(|pid| (pid, command_line(pid))).collect()
 }

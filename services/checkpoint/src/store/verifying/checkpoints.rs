@@ -9,7 +9,7 @@ use super::report::{Findings, SeenSession};
 use super::scope::VerifyScope;
 use crate::domain::hash_chain;
 use crate::error::Error;
-use crate::store::salvage::for_each_row;
+use crate::store::rows::for_each_row;
 use crate::store::tables::checkpoints::CheckpointRow;
 use crate::store::tables::column;
 

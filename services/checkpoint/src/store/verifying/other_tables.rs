@@ -9,7 +9,7 @@ use super::report::Findings;
 use super::scope::VerifyScope;
 use crate::domain::hash_chain;
 use crate::error::Error;
-use crate::store::salvage::for_each_row;
+use crate::store::rows::for_each_row;
 use crate::store::tables::column;
 
 pub(super) fn look(db: &Connection, _: &VerifyScope, found: &mut Findings) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use super::scope::VerifyScope;
 use crate::domain::hash_chain;
 use crate::domain::recovery::is_recoverable;
 use crate::error::Error;
-use crate::store::salvage::for_each_row;
+use crate::store::rows::for_each_row;
 use crate::store::tables::column;
 
 const COLUMNS: &str = "row_id, id, project, status, recoverable, updated_at, record, hash";

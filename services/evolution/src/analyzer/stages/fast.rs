@@ -13,7 +13,7 @@ use super::divided::{Divided, divided};
 use crate::analyzer::cache::{KeptFile, Memory};
 use crate::analyzer::coverage;
 use crate::analyzer::git;
-use crate::analyzer::keys::{Inputs, file_key};
+use crate::analyzer::keys::{Inputs, file_key, tools_name};
 use crate::analyzer::oxlint::{CONFIG, Oxlint};
 use crate::analyzer::programs::ProgramError;
 use crate::analyzer::report::CodeFacts;
@@ -91,6 +91,26 @@ impl Run<'_> {
             project,
         };
         Ok((Arc::new(code), fast))
+    }
+
+    /// oxlint alone, over the chosen files.
+    pub(in crate::analyzer) async fn fast_lint(
+        &self,
+        inputs: &Inputs,
+        known: Vec<KeptFile>,
+    ) -> Result<Vec<KeptFile>, EvolutionError> {
+        let others = fast_key(&inputs.tools);
+        let mut known = divided(&inputs.sources.files, known, &others, &inputs.keys.world);
+        let (root, asked) = (self.project.root().to_path_buf(), known.asked.clone());
+        let read = move || texts(&root, &asked.iter().collect::<Vec<_>>());
+        let texts = Arc::new(blocking(read).await?);
+        let linted = self.oxlint(&known.asked, &texts, &inputs.tools).await?;
+        let mut fast = Fast {
+            lint: std::mem::take(&mut known.held),
+            ..Fast::default()
+        };
+        add_linted(&mut fast, linted, &known, &texts, &others);
+        Ok(fast.lint)
     }
 
     fn code(&self, inputs: &Inputs, texts: &Texts, memory: &mut Memory) -> Code {
@@ -180,10 +200,14 @@ impl Run<'_> {
         }
     }
 
-    async fn oxlint_program(&self, tools: &Path) -> Result<Oxlint, EvolutionError> {
+    async fn oxlint_program(&self, tools: &Path) -> Result<Oxlint<'_>, EvolutionError> {
+        let host = &self.context.host;
+        let scripts = host.scripts_dir(&self.progress, self.cancel).await?;
         Ok(Oxlint {
-            node: self.context.host.node().await?,
-            script: tools.join("node_modules/oxlint/bin/oxlint"),
+            node: host.node().await?,
+            script: scripts.join("oxlint.mjs"),
+            package: tools.join("node_modules/oxlint"),
+            standby: &self.context.standby,
             config: self.context.oxlint_config.clone(),
             tool: TOOL.to_owned(),
         })
@@ -222,7 +246,7 @@ impl Run<'_> {
 /// What oxlint's answers hang on beside the file.
 fn fast_key(tools: &Path) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(tools.as_os_str().as_encoded_bytes());
+    hasher.update(tools_name(tools));
     hasher.update(CONFIG.as_bytes());
     hasher.finalize()
 }

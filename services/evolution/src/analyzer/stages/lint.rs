@@ -7,7 +7,7 @@ use shim_proto::evolution::v1::ToolRun;
 use super::common::tool_run;
 use super::divided::{Divided, divided};
 use crate::analyzer::cache::{Kept, KeptFile};
-use crate::analyzer::eslint::{self, LintRequest, LintedFile};
+use crate::analyzer::eslint::{self, LintRequest, LintSaid, LintedFile};
 use crate::analyzer::keys::{Keys, file_key};
 use crate::analyzer::run::Run;
 use crate::analyzer::sources::{Source, Sources};
@@ -19,6 +19,8 @@ use crate::tool_host::HostError;
 pub(in crate::analyzer) struct Lint {
     pub(in crate::analyzer) files: Vec<KeptFile>,
     pub(in crate::analyzer) notes: Vec<String>,
+    /// What ESLint said of its configuration; `None` if it was asked nothing.
+    pub(in crate::analyzer) said: Option<LintSaid>,
     pub(in crate::analyzer) run: Option<ToolRun>,
     /// Name and version.
     pub(in crate::analyzer) tool: String,
@@ -50,6 +52,7 @@ impl LintWork {
         Lint {
             files: self.files.held,
             notes: self.notes,
+            said: None,
             tool: self.tool,
             run: None,
         }
@@ -71,7 +74,8 @@ impl Run<'_> {
         if !asked.is_empty() {
             match self.ask(&asked, keys, looks_further).await {
                 Ok(answer) => {
-                    lint.notes = answer.notes;
+                    lint.notes = answer.said.notes();
+                    lint.said = Some(answer.said);
                     lint.tool = answer.tool;
                     let mut files = answer.files;
                     let new = asked.iter().map(|file| {

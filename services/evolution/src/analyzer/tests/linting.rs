@@ -317,3 +317,23 @@ async fn a_rule_that_throws_costs_its_file_alone() {
         answer.report.unread_files
     );
 }
+
+#[tokio::test]
+async fn a_comment_that_eslint_calls_fatal_leaves_its_file_linted() {
+    let bench = Bench::new(&[
+        ("package.json", "{}"),
+        ("old.js", "/* eslint-env mocha */\ndebugger;\nlet unused;\n"),
+    ]);
+    let answer = bench.analyze(true).await;
+    assert!(answer.unread().is_empty(), "{:?}", answer.unread());
+    let mut rules: Vec<(String, String)> = answer
+        .findings
+        .iter()
+        .map(|finding| (finding.rule.clone(), finding.tool.clone()))
+        .collect();
+    rules.sort();
+    let eslint = "eslint 10.15.0";
+    let expected = ["", "no-debugger", "no-unused-vars"];
+    let expected = expected.map(|rule| (rule.to_owned(), eslint.to_owned()));
+    assert_eq!(rules, expected, "and nothing is told twice");
+}

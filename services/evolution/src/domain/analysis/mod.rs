@@ -12,5 +12,6 @@ pub(crate) mod opportunities;
 pub(crate) mod oxlint;
 pub(crate) mod places;
 pub(crate) mod sarif;
+pub(crate) mod shares;
 pub(crate) mod summary;
 pub(crate) mod tsc;

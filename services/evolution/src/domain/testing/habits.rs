@@ -43,6 +43,8 @@ pub(crate) struct Habits {
     pub(crate) imports_runner: bool,
     /// Whether they name a module with its extension.
     pub(crate) names_extension: bool,
+    /// Whether they are written with `suite` and `test`, as Mocha's interface `tdd` has them.
+    pub(crate) is_tdd: bool,
 }
 
 /// A test file of a project, by path and text.
@@ -93,6 +95,16 @@ impl Habits {
                 _ => false,
             },
             names_extension: most(&|test| names_extension(&test.text)),
+            is_tdd: kind == RunnerKind::Mocha && most(&|test| is_tdd(&test.text)),
+        }
+    }
+
+    /// What begins a group of tests, and a test.
+    pub(crate) fn words(&self) -> (&'static str, &'static str) {
+        if self.is_tdd {
+            ("suite", "test")
+        } else {
+            ("describe", "it")
         }
     }
 
@@ -231,6 +243,12 @@ fn placement(path: &str) -> Placement {
 fn has_import(text: &str) -> bool {
     text.lines()
         .any(|line| line.starts_with("import ") || line.starts_with("import{"))
+}
+
+/// Whether tests stand in suites and nothing is described.
+fn is_tdd(text: &str) -> bool {
+    let calls = |word: &str| text.lines().any(|line| line.trim_start().starts_with(word));
+    calls("suite(") && calls("test(") && !calls("describe(")
 }
 
 /// Whether relative modules are named with an extension.

@@ -32,10 +32,10 @@ pub(crate) struct TestFile<'a> {
 }
 
 /// Names that a test file gives a meaning to, and words that are no names.
-const TAKEN: [&str; 24] = [
-    "it", "test", "describe", "expect", "assert", "inputs", "input", "args", "value", "once",
-    "copy", "require", "module", "exports", "delete", "default", "new", "typeof", "void", "in",
-    "function", "class", "with", "error",
+const TAKEN: [&str; 25] = [
+    "it", "test", "describe", "suite", "expect", "assert", "inputs", "input", "args", "value",
+    "once", "copy", "require", "module", "exports", "delete", "default", "new", "typeof", "void",
+    "in", "function", "class", "with", "error",
 ];
 const MAX_TITLE_CHARS: usize = 100;
 
@@ -135,7 +135,8 @@ pub(crate) fn render(file: &TestFile<'_>) -> String {
                 text.push_str("});\n");
             }
             let name = file.name_of(test.f);
-            text.push_str(&format!("\ndescribe({}, () => {{\n", quoted(&name)));
+            let (group, _) = file.habits.words();
+            text.push_str(&format!("\n{group}({}, () => {{\n", quoted(&name)));
             open = Some(test.f);
         } else {
             text.push('\n');

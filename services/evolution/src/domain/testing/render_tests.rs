@@ -96,6 +96,24 @@ describe('cut', () => {
 }
 
 #[test]
+fn a_file_beside_suites_has_suites() {
+    let own = [TestText {
+        path: "test/a.js".to_owned(),
+        text: "suite('a', function() {\n  test('b', function() {});\n});\n".to_owned(),
+    }];
+    let habits = Habits::of(RunnerKind::Mocha, &own, false, false);
+    let text = render(&file(&habits, &tests()));
+    assert!(
+        text.contains("\nsuite('cut', () => {\n  test('returns "),
+        "{text}"
+    );
+    assert!(
+        !text.contains("describe(") && !text.contains(" it("),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_typescript_file_for_vitest_reads_like_one() {
     let habits = Habits::of(RunnerKind::Vitest, &[], true, true);
     let text = render(&file(&habits, &tests()));

@@ -30,7 +30,8 @@ impl TestFile<'_> {
         };
         let word = if test.is_async { "async " } else { "" };
         let body: String = body.iter().map(|line| format!("    {line}\n")).collect();
-        format!("  it({}, {word}() => {{\n{body}  }});\n", quoted(title))
+        let (_, case) = self.habits.words();
+        format!("  {case}({}, {word}() => {{\n{body}  }});\n", quoted(title))
     }
 
     fn call(&self, test: &Candidate, args: &str) -> String {
