@@ -29,7 +29,7 @@ pub(super) fn run(args: &Args, config: &Config, out: &mut dyn Write) -> Result<E
     };
     let evolutions = shim_evolution::database_path(config.data_dir());
     let beside = evolutions_beside(&args.file);
-    if evolutions.exists() && beside.exists() {
+    if !args.file.exists() && evolutions.exists() && beside.exists() {
         let shown = beside.display();
         return Err(CliError::new(format!(
             "{shown} exists already; choose another name"

@@ -66,6 +66,9 @@ pub(crate) enum EvolutionError {
     /// A task has a payload that cannot be used.
     #[error("{0}")]
     Arguments(String),
+    /// What an agent answered is no change that could be proposed.
+    #[error("the answer of the agent: {0}")]
+    AgentAnswer(String),
     /// A proposal that was to be applied did not hold.
     #[error("evolution {evolution} was applied and is {state}: {reason}")]
     NotKept {
@@ -206,6 +209,7 @@ error_table! { EvolutionError (transparent: Store, Project, Host, TestRun),
     WrongState => FailedPrecondition EVOLUTION_STATE, "look at it with GetEvolution; EvolveCode proposes anew";
     ProposalTooLarge => ResourceExhausted QUOTA_EXCEEDED, "limit the call to fewer files with include";
     Arguments => InvalidArgument BAD_REQUEST, "correct the payload and submit the task again";
+    AgentAnswer => InvalidArgument BAD_REQUEST, "hand it to an agent again: submit a task of the kind evolve with agents in its payload";
     NotKept => FailedPrecondition EVOLUTION_STATE, "look at its checks with GetEvolution; EvolveCode proposes anew";
     NotSubmitted => Unavailable QUEUE_UNAVAILABLE, "submit the task again; what was proposed is kept", retry 1_000;
     KindUnknown => InvalidArgument BAD_REQUEST, "use analyze, evolve or generate_tests, or another executor";

@@ -37,14 +37,6 @@ impl Finished {
         matches!(self.end, ExitCause::Exited(status) if status.success())
     }
 
-    /// The signal by which somebody else ended it.
-    pub(crate) fn signal(&self) -> Option<i32> {
-        match self.end {
-            ExitCause::Exited(status) => status.signal(),
-            ExitCause::Lingered | ExitCause::TimedOut | ExitCause::Stopped => None,
-        }
-    }
-
     /// How it was ended, if it did not end by itself.
     pub(crate) fn ended_by(&self) -> Option<String> {
         match self.end {

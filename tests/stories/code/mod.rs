@@ -3,8 +3,10 @@
 
 mod agents;
 mod idempotence;
+mod interrupted;
 mod nightly;
 mod people;
+mod sarif;
 mod split;
 mod tasks;
 
@@ -24,10 +26,10 @@ const SOURCE: &str = "'use strict';\r\nvar limit = 10;\r\n\r\n// keep\texactly  
 const TEST: &str = "const test = require('node:test');\nconst assert = require('node:assert');\ntest('clamp', () => assert.equal(require('../src/ranges.js').clamp(12), 10));\n";
 
 /// A stack with its tools, and a project that is committed.
-struct CodeEnv {
+pub(crate) struct CodeEnv {
     temp: TempEnv,
     redis: Redis,
-    service: Service,
+    pub(crate) service: Service,
 }
 
 impl CodeEnv {
@@ -36,7 +38,7 @@ impl CodeEnv {
     }
 
     /// With other settings of the stack; the project's folder is there when they are made.
-    async fn with(settings: impl FnOnce(&TempEnv, Launch) -> Launch) -> Self {
+    pub(crate) async fn with(settings: impl FnOnce(&TempEnv, Launch) -> Launch) -> Self {
         let (temp, redis) = (TempEnv::new(), Redis::start());
         node::share_evolution_tools(&temp.data_dir());
         std::fs::create_dir(temp.root().join("ranges")).unwrap();
@@ -81,7 +83,7 @@ impl CodeEnv {
         said.last().unwrap().clone()
     }
 
-    fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.temp.root().join("ranges")
     }
 

@@ -225,3 +225,33 @@ async fn while_the_folder_is_held_gateways_wait() {
     assert_eq!(saved["checkpoint"]["number"], 2, "{saved}");
     assert!(temp.project().join("upgraded").exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_has_the_evolutions_too() {
+    let temp = TempEnv::new();
+    up(&temp).await;
+    shim(&temp, &["sessions", "backup", "backup.db"]).await;
+    // What is there already is not written over, neither of the two.
+    let of_sessions = temp.project().join("backup.db");
+    std::fs::rename(&of_sessions, temp.project().join("moved.db")).unwrap();
+    let again = run(&temp, &["sessions", "backup", "backup.db"]).await;
+    assert!(
+        !again.is_success && again.text.contains("backup.db.evolutions exists already"),
+        "{}",
+        again.text
+    );
+    assert!(!of_sessions.exists());
+    std::fs::rename(temp.project().join("moved.db"), &of_sessions).unwrap();
+
+    let doctor = run(&temp, &["doctor"]).await.text;
+    assert!(
+        doctor.contains("evolutions       the database is intact"),
+        "{doctor}"
+    );
+    let told = shim(&temp, &["sessions", "restore-backup", "backup.db"]).await;
+    assert!(told.contains("restored the evolutions from"), "{told}");
+    let kept = std::fs::read_dir(temp.data_dir()).unwrap();
+    let kept = kept.map(|it| it.unwrap().file_name().to_string_lossy().into_owned());
+    let is_kept = |name: &String| name.starts_with("evolutions.before-restore-");
+    assert_eq!(kept.filter(is_kept).count(), 1, "{told}");
+}

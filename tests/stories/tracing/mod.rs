@@ -1,5 +1,6 @@
 //! One trace from the tool call to the program and back, through every process, as a collector receives it.
 
+mod code;
 mod collector;
 mod dead_collector;
 mod test_stack;

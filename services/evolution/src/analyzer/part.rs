@@ -83,7 +83,7 @@ impl Run<'_> {
     }
 
     async fn part_work(&self) -> Result<PartAnswers, EvolutionError> {
-        let (inputs, _) = self.inputs(&Arc::default()).await?;
+        let (inputs, _) = stage("find files", self.inputs(&Arc::default())).await?;
         let (cache, root) = (
             self.context.cache.clone(),
             self.project.root().to_path_buf(),

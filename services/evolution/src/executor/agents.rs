@@ -103,8 +103,8 @@ impl Attempt<'_> {
         };
         let task = self.done_task(before).await?;
         let answer = task.result.unwrap_or_default();
-        let files = agent_work::files(&answer.text, answer.truncated)
-            .map_err(|why| EvolutionError::Arguments(format!("the answer of the agent: {why}")))?;
+        let files = agent_work::files(&answer.text, answer.truncated);
+        let files = files.map_err(EvolutionError::AgentAnswer)?;
         let project = self.engine.project(&arguments.path).await?;
         let offer = Offer {
             transform: format!("agent-{kind}"),
