@@ -46,6 +46,8 @@ pub(super) struct Finished {
 pub(super) enum ProgramError {
     #[error("{0} cannot be started: {1}")]
     Start(String, std::io::Error),
+    #[error("{0} failed: {1}")]
+    Failed(String, String),
     #[error("{0} did not end within {1:?}")]
     TimedOut(String, Duration),
     #[error("{0} wrote more than {limit} MiB", limit = MAX_OUTPUT >> 20)]

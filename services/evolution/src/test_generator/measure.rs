@@ -144,7 +144,11 @@ impl Measured {
         TestFigures {
             lines: self.lines(modules),
             branches: self.branches(modules),
-            mutation_score,
+            // Without a count of what ran, no mutant was tried either.
+            mutation_score: match self.hits {
+                Some(_) => mutation_score,
+                None => -1.0,
+            },
             tests: self.run.passed as u64,
         }
     }
