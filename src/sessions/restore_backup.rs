@@ -1,10 +1,10 @@
 //! `shim sessions restore-backup`: a backup in the place of the databases, while nothing uses the data folder.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use shim_checkpoint::RestoreError;
+use shim_checkpoint::{MissingNumbers, RestoreError};
 use shim_render::figures::{bytes, count};
 
 use crate::config::Config;
@@ -50,13 +50,7 @@ pub(super) async fn run(
     let incoming = shim_checkpoint::take_in_backup(config.data_dir(), &file)
         .map_err(|error| refused(&error))?;
     let beside = evolutions_beside(&file);
-    let evolutions = match beside.exists() {
-        true => Some(
-            shim_evolution::take_in_backup(config.data_dir(), &beside)
-                .map_err(|error| refused(&error))?,
-        ),
-        false => None,
-    };
+    let evolutions = take_in_evolutions(config, &beside)?;
     let size = std::fs::metadata(&file)?.len();
     let folder = HeldFolder::take(config, "a backup is being restored", out).await?;
     let restored = incoming.put_in_place();
@@ -68,20 +62,46 @@ pub(super) async fn run(
     if let Some(kept) = kept {
         writeln!(out, "the database from before: {}", kept.display())?;
     }
-    match evolutions.transpose() {
-        Ok(None) => {}
-        Ok(Some(kept)) => {
-            writeln!(out, "restored the evolutions from {}", beside.display())?;
-            if let Some(kept) = kept {
-                writeln!(
-                    out,
-                    "the database of evolutions from before: {}",
-                    kept.display()
-                )?;
-            }
-        }
-        Err(error) => return Err(refused(&error)),
+    tell_evolutions(evolutions.transpose(), &beside, out)?;
+    tell_missing(missing, out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The evolutions beside a backup, checked; none if there are none.
+fn take_in_evolutions(
+    config: &Config,
+    beside: &Path,
+) -> Result<Option<shim_evolution::Incoming>, CliError> {
+    if !beside.exists() {
+        return Ok(None);
     }
+    let taken = shim_evolution::take_in_backup(config.data_dir(), beside);
+    taken.map(Some).map_err(|error| refused(&error))
+}
+
+fn tell_evolutions(
+    restored: Result<Option<Option<PathBuf>>, RestoreError>,
+    beside: &Path,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
+    let Some(kept) = restored.map_err(|error| refused(&error))? else {
+        return Ok(());
+    };
+    writeln!(out, "restored the evolutions from {}", beside.display())?;
+    if let Some(kept) = kept {
+        writeln!(
+            out,
+            "the database of evolutions from before: {}",
+            kept.display()
+        )?;
+    }
+    Ok(())
+}
+
+fn tell_missing(
+    missing: Result<Vec<MissingNumbers>, String>,
+    out: &mut dyn Write,
+) -> Result<(), CliError> {
     match missing {
         Ok(missing) if missing.is_empty() => {}
         Ok(missing) => {
@@ -93,5 +113,5 @@ pub(super) async fn run(
         }
         Err(why) => writeln!(out, "the backup could not be looked through: {why}")?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

@@ -45,18 +45,19 @@ pub(crate) async fn run_job(
     let ended = Job::read(service, &task_id).await?.root;
     match ended.state() {
         TaskState::Completed => Ok(ended),
-        other => {
-            let why = ended.error.unwrap_or_default();
-            let id = short_id(&task_id);
-            let said = format!(
-                "job {id} {}: {} {}",
-                state(other),
-                one_line(&why.reason, 100),
-                one_line(&why.message, 500)
-            );
-            Err(CliError::new(said).hint(format!("`shim tasks show {id}` shows its parts")))
-        }
+        _ => Err(not_completed(ended)),
     }
+}
+
+fn not_completed(ended: Task) -> CliError {
+    let (id, word) = (short_id(&ended.task_id).to_owned(), state(ended.state()));
+    let why = ended.error.unwrap_or_default();
+    let said = format!(
+        "job {id} {word}: {} {}",
+        one_line(&why.reason, 100),
+        one_line(&why.message, 500)
+    );
+    CliError::new(said).hint(format!("`shim tasks show {id}` shows its parts"))
 }
 
 struct Events<'a> {

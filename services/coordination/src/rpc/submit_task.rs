@@ -151,11 +151,7 @@ fn check(
     if let Some(payload) = &job.payload {
         fields.free_form("payload", payload, MAX_PAYLOAD_BYTES);
     }
-    if may_be_split(job)
-        && let Err(why) = named_parts(job)
-    {
-        fields.refuse("payload.parts", why);
-    }
+    fields.parts(job);
     fields.priority("priority", job.priority);
     fields.at_most("max_attempts", job.max_attempts.into(), MAX_ATTEMPTS.into());
     fields.attempt_timeout("timeout", job.timeout.as_ref());
@@ -210,6 +206,15 @@ impl Fields {
                     MAX_FILE_SIZE,
                 );
             }
+        }
+    }
+
+    /// The number of parts of an analysis.
+    fn parts(&mut self, job: &SubmitTaskRequest) {
+        if may_be_split(job)
+            && let Err(why) = named_parts(job)
+        {
+            self.refuse("payload.parts", why);
         }
     }
 

@@ -10,7 +10,7 @@ use shim_runtime::stack::make_private_dir;
 
 use super::cache::Cache;
 use super::oxlint::CONFIG;
-use super::part::PartAnswers;
+use super::part_answers::PartAnswers;
 use super::standby::Standby;
 use crate::domain::analysis::shares::Share;
 use crate::tool_host::ToolHost;

@@ -136,13 +136,7 @@ pub(super) async fn lint(
         .await?;
     let tool = format!("eslint {}", answer.version);
     let mut linted = LintAnswer {
-        said: LintSaid {
-            uses_project: use_project,
-            configuration: answer.configuration,
-            ours: answer.ours,
-            asked: asked as u64,
-            unused_suppressions: answer.unused_suppressions,
-        },
+        said: said(use_project, answer, asked),
         ..LintAnswer::default()
     };
     for file in request.files {
@@ -227,6 +221,16 @@ impl LintSaid {
 
 /// ESLint 10 calls it fatal and lints the file all the same.
 const COMMENT_OF_OLD: &str = "/* eslint-env */ comments are no longer supported.";
+
+fn said(uses_project: bool, answer: LintResponse, asked: usize) -> LintSaid {
+    LintSaid {
+        uses_project,
+        configuration: answer.configuration,
+        ours: answer.ours,
+        asked: asked as u64,
+        unused_suppressions: answer.unused_suppressions,
+    }
+}
 
 fn gone() -> LintedFile {
     LintedFile {

@@ -10,7 +10,7 @@ use shim_proto::evolution::v1::{AnalysisReport, Finding};
 use super::cache::{Kept, KeptFile, KeptTypes, Memory};
 use super::eslint;
 use super::keys::{Inputs, Keys};
-use super::part;
+use super::part_answers;
 use super::report::{self, CodeFacts, ToolResults};
 use super::run::{Run, blocking};
 use super::sources::Sources;
@@ -57,7 +57,7 @@ impl Run<'_> {
         let (cache, of) = (Arc::clone(&self.context.cache), root.clone());
         let mut memory = blocking(move || cache.take(&of)).await?;
         let (inputs, project) = stage("find files", self.inputs(&memory.seen)).await?;
-        part::adopt(&mut memory.kept, &self.options.known);
+        part_answers::adopt(&mut memory.kept, &self.options.known);
         if memory.kept.answer_key == inputs.keys.answer.as_bytes()
             && !self.options.first_picture_only
             && let Some(report) = memory.kept.report.clone()
@@ -192,6 +192,7 @@ impl Run<'_> {
         known: &mut Kept,
         known_types: Option<&KeptTypes>,
     ) -> Result<Stages, EvolutionError> {
+        let Inputs { keys, tools, .. } = inputs;
         let fast_lint = std::mem::take(&mut known.fast_lint);
         let work = LintWork::new(&inputs.sources, &inputs.keys, known);
         let is_slow = is_slow(&work, &inputs.keys);
@@ -210,10 +211,7 @@ impl Run<'_> {
             }
             let types = match self.options.first_picture_only {
                 true => Types::default(),
-                false => {
-                    let types = self.types(&inputs.keys, &inputs.tools, known_types);
-                    stage("check types", types).await?
-                }
+                false => stage("check types", self.types(keys, tools, known_types)).await?,
             };
             Ok::<_, EvolutionError>((code, fast, types))
         });

@@ -16,6 +16,7 @@ mod graph;
 mod keys;
 mod oxlint;
 mod part;
+mod part_answers;
 mod programs;
 mod report;
 mod run;
@@ -35,7 +36,7 @@ use crate::error::EvolutionError;
 use crate::project::Project;
 
 pub(crate) use context::{AnalysisOptions, AnalyzerContext};
-pub(crate) use part::PartAnswers;
+pub(crate) use part_answers::PartAnswers;
 
 /// Analyzes a project. Progress, the first picture and findings go to `events`; the report is the answer.
 ///

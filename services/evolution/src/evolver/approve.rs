@@ -155,20 +155,18 @@ impl Evolver {
         if let Some(path) = outdated(&repository, files).await? {
             return Ok(End::Outdated { path });
         }
-        watch
-            .progress
-            .tell("worktree", "checking the commit out", 0, 0);
+        let progress = watch.progress;
+        progress.tell("worktree", "checking the commit out", 0, 0);
         let id = &evolution.evolution_id;
         let worktree = Worktree::add(self, &repository, id, &repository.head, watch.cancel).await?;
         let root = worktree.folder().join(&repository.prefix);
         let baseline = stage("look before", self.baseline(project, &root, watch)).await?;
-        watch.progress.tell("apply", "applying the change", 0, 0);
+        progress.tell("apply", "applying the change", 0, 0);
         let applied = self
             .apply(&repository, worktree.folder(), files, watch.cancel)
             .await?;
         let verification = self.verify(project, &root, &applied, baseline, checks, watch);
-        let fault = stage("verify", verification).await?;
-        if let Some(reason) = fault {
+        if let Some(reason) = stage("verify", verification).await? {
             return Ok(End::Discarded { reason });
         }
         let commit = self.commit(
@@ -179,8 +177,7 @@ impl Evolver {
             checks,
             watch.cancel,
         );
-        let made = stage("commit", commit).await?;
-        Ok(End::Committed(made))
+        stage("commit", commit).await.map(End::Committed)
     }
 
     async fn commit(

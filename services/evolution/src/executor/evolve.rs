@@ -48,13 +48,7 @@ impl Attempt<'_> {
             text += &line(evolution, &task_id);
             data.push(proposal(evolution, &task_id));
         }
-        let agents = arguments
-            .number("agents", 0, MAX_AGENTS)
-            .map_err(EvolutionError::Arguments)?;
-        let mut handed = Vec::new();
-        if agents > 0 {
-            handed = self.hand_to_agents(arguments, agents as usize).await?;
-        }
+        let handed = self.handed(arguments).await?;
         for (title, job) in &handed {
             text += &format!("\n{title}: an agent gets it as job {}", short_id(job));
         }
@@ -66,6 +60,17 @@ impl Attempt<'_> {
             .map(|(title, job)| json!({"title": title, "task_id": job}));
         let agents: Vec<Value> = agents.collect();
         Ok(of(text, &json!({"proposals": data, "agents": agents})))
+    }
+
+    /// What agents get, if the task asks for that: titles and jobs.
+    async fn handed(&self, arguments: &Arguments) -> Result<Vec<(String, String)>, EvolutionError> {
+        let agents = arguments
+            .number("agents", 0, MAX_AGENTS)
+            .map_err(EvolutionError::Arguments)?;
+        match agents {
+            0 => Ok(Vec::new()),
+            agents => self.hand_to_agents(arguments, agents as usize).await,
+        }
     }
 
     /// Applies and verifies a proposal: whoever let this task start approved it.
