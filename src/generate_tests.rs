@@ -132,17 +132,26 @@ fn print_figures(report: &TestGenerationReport, out: &mut dyn Write) -> io::Resu
         ("branches covered", |it| it.branches),
         ("mutants killed", |it| it.mutation_score),
     ] {
+        let (first, last) = (of(&before), of(&after));
+        if first < 0.0 && last < 0.0 {
+            writeln!(out, "{figure}: not measured")?;
+            continue;
+        }
         writeln!(
             out,
             "{figure}: {} before, {} after",
-            share(of(&before)),
-            share(of(&after))
+            share(first),
+            share(last)
         )?;
     }
+    // Tests that do not run count nothing, which is not 0.
+    let first = match before.tests {
+        0 if before.mutation_score < 0.0 => "not measured".to_owned(),
+        tests => tests.to_string(),
+    };
     writeln!(
         out,
-        "tests: {} before, {} after, for {}; seed {}",
-        before.tests,
+        "tests: {first} before, {} after, for {}; seed {}",
         after.tests,
         one_line(&report.test_runner, 40),
         report.seed

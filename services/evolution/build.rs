@@ -32,14 +32,14 @@ fn variable(name: &str) -> io::Result<PathBuf> {
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    // A new file in it makes the folder newer.
+    println!("cargo::rerun-if-changed={}", folder.display());
     for entry in folder.read_dir()? {
         let path = entry?.path();
         if path.file_name().is_some_and(|name| name == "node_modules") {
             continue;
         }
         if path.is_dir() {
-            // A new file in it makes the folder newer.
-            println!("cargo::rerun-if-changed={}", path.display());
             collect(&path, files)?;
         } else if path
             .extension()

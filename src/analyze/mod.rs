@@ -161,7 +161,7 @@ fn what_is_told(analysis: &Analysis) -> (AnalysisReport, Vec<Finding>) {
     report.analysis_id.clear();
     report.duration = None;
     for run in &mut report.tools {
-        (run.duration, run.cached_files) = (None, 0);
+        (run.duration, run.files, run.cached_files) = (None, 0, 0);
     }
     (report, analysis.findings.clone())
 }

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use shim_proto::evolution::v1::{
     Check, Confidence, Evolution, EvolutionState, EvolveCodeSummary, FileChange,
     GetEvolutionResponse, ListEvolutionsResponse, ListTransformsResponse, Location, Project,
-    Refusal, Risk, Transform, UnreadFile,
+    Refusal, RefusedTransform, Risk, Transform, UnreadFile,
 };
 
 use super::{list, propose, show, transforms};
@@ -39,6 +39,7 @@ fn evolution() -> Evolution {
             high: 0.9,
             accepted: 5,
             rejected: 1,
+            known_elsewhere: 3,
             explanation: "in this project 5 of 6 were kept".into(),
             ..Confidence::default()
         }),
@@ -57,7 +58,12 @@ fn evolution() -> Evolution {
 #[test]
 fn proposals() {
     let summary = EvolveCodeSummary {
-        without_changes: vec!["arrow".into(), "template".into()],
+        without_changes: vec!["arrow".into(), "template".into(), "shorthand".into()],
+        refused: vec![RefusedTransform {
+            transform: "shorthand".into(),
+            places: 12,
+            examples: evolution().refusals,
+        }],
         unread_files: vec![UnreadFile {
             path: "dist/all.js".into(),
             tool: String::new(),

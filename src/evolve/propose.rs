@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use shim_proto::evolution::v1::evolve_code_response::Event;
-use shim_proto::evolution::v1::{Evolution, EvolveCodeRequest, EvolveCodeSummary};
+use shim_proto::evolution::v1::{
+    Evolution, EvolveCodeRequest, EvolveCodeSummary, RefusedTransform,
+};
 use shim_proto::limits::evolution::{MAX_OPTIONS_BYTES, MAX_PROPOSALS};
 use shim_render::figures::count;
 use shim_render::text::{name, short_id};
@@ -162,12 +164,14 @@ pub(super) fn print(
             "nothing was changed; `shim evolve show {first}` shows the first one, `shim evolve approve {first}` applies and verifies it"
         )?;
     }
-    if !summary.without_changes.is_empty() {
-        writeln!(
-            out,
-            "{} found nothing",
-            count(summary.without_changes.len() as u64, "transform")
-        )?;
+    for refused in &summary.refused {
+        print_refused(refused, out)?;
+    }
+    let nothing = summary.without_changes.iter();
+    let nothing = nothing.filter(|name| !summary.refused.iter().any(|it| it.transform == **name));
+    let nothing = nothing.count() as u64;
+    if nothing > 0 {
+        writeln!(out, "{} found nothing", count(nothing, "transform"))?;
     }
     for unread in &summary.unread_files {
         let tool = if unread.tool.is_empty() {
@@ -180,6 +184,27 @@ pub(super) fn print(
             "left out by {tool}: {} ({})",
             name(&unread.path, 200),
             shim_render::text::one_line(&unread.reason, 200)
+        )?;
+    }
+    Ok(())
+}
+
+/// What a transform that changes nothing found, and why it left it.
+fn print_refused(refused: &RefusedTransform, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{} leaves {}, since nothing proves that meaning stays",
+        name(&refused.transform, 40),
+        count(refused.places, "place")
+    )?;
+    for example in &refused.examples {
+        let location = example.location.clone().unwrap_or_default();
+        writeln!(
+            out,
+            "  {}:{}: {}",
+            name(&location.path, 160),
+            location.line,
+            shim_render::text::one_line(&example.reason, 200)
         )?;
     }
     Ok(())

@@ -27,14 +27,18 @@ pub(super) const fn risk(risk: Risk) -> &'static str {
     }
 }
 
-/// How often what is alike was kept, with the ends of its interval and the number of outcomes.
+/// How often what is alike was kept, with the ends of its interval and the numbers of outcomes: those of other projects have a part in it too.
 pub(super) fn confidence(confidence: Option<&Confidence>) -> String {
     let Some(it) = confidence else {
         return "-".to_owned();
     };
     let known = it.accepted + it.rejected + it.reverted + it.broken;
+    let elsewhere = match it.known_elsewhere {
+        0 => String::new(),
+        count => format!(" and {count} in other projects"),
+    };
     format!(
-        "{} ({}..{}, {known} known)",
+        "{} ({}..{}, {known} known{elsewhere})",
         percent(it.mean),
         percent(it.low),
         percent(it.high)

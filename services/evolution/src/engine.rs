@@ -40,6 +40,8 @@ const KEEP_OUTPUT: Keeping = Keeping {
 };
 /// How long one call of a tool may take.
 const TOOL_LIMIT: Duration = Duration::from_secs(300);
+/// How long a user's transform may take for one file.
+const TRANSFORM_LIMIT: Duration = Duration::from_secs(20);
 
 /// What calls and tasks work with. Clones share it.
 #[derive(Clone)]
@@ -279,6 +281,7 @@ fn evolver(
         worktrees: folder.join("worktrees"),
         limits: EvolverLimits {
             tool: TOOL_LIMIT,
+            custom_file: TRANSFORM_LIMIT,
             tests: config.test_timeout,
         },
         at_work: AtWork::default(),

@@ -5,7 +5,7 @@
 use shim_runtime::error_table;
 use shim_sqlite::{JobError, OpenError, SqliteError};
 
-use crate::project::ProjectError;
+use crate::project::{GitRefusal, ProjectError};
 use crate::store::StoreError;
 use crate::test_runs::TestRunError;
 use crate::tool_host::HostError;
@@ -93,11 +93,36 @@ pub(crate) enum EvolutionError {
 
     // Changes of code.
     /// What is not committed cannot be changed in a worktree.
+    #[error("{0}: it is in no git repository")]
+    NoRepository(String),
+    /// A repository without a commit has nothing to begin with.
+    #[error("{0}: its repository has no commit")]
+    NoCommit(String),
+    /// A repository without a working tree is worked on by no call.
+    #[error("{0}: it is a repository without a working tree")]
+    BareRepository(String),
+    /// git does not trust the owner of the repository.
     #[error("{root}: {why}")]
-    NoRepository {
+    ForeignRepository {
         /// The project.
         root: String,
-        /// What is missing.
+        /// What git refuses.
+        why: String,
+    },
+    /// There is no git.
+    #[error("{root}: {why}")]
+    GitMissing {
+        /// The project.
+        root: String,
+        /// What was tried.
+        why: String,
+    },
+    /// git does not let us use the repository.
+    #[error("{root}: {why}")]
+    RepositoryUnusable {
+        /// The project.
+        root: String,
+        /// What git said.
         why: String,
     },
     /// There is no transform of this name.
@@ -190,7 +215,15 @@ error_table! { EvolutionError (transparent: Store, Project, Host, TestRun),
     KindUnknown => InvalidArgument BAD_REQUEST, "use analyze, evolve or generate_tests, or another executor";
     Distrusted => FailedPrecondition PROJECT_DISTRUSTED,
         "if its code may run after all, say so with `shim trust PATH`, then call again";
-    NoRepository => FailedPrecondition NO_REPOSITORY, "run `git init` there if it is in no repository, commit its files, then call again";
+    NoRepository => FailedPrecondition NO_REPOSITORY, "run `git init` there, commit its files, then call again";
+    NoCommit => FailedPrecondition NO_REPOSITORY, "commit its files, by `git add -A` and `git commit` for example; then call again";
+    BareRepository => FailedPrecondition NO_REPOSITORY,
+        "check it out beside by `git worktree add FOLDER`, and name that folder";
+    ForeignRepository => FailedPrecondition NO_REPOSITORY,
+        "if you trust its owner, run `git config --global --add safe.directory FOLDER` with the top folder of the repository, as the user that runs the service; then call again";
+    GitMissing => FailedPrecondition NO_REPOSITORY, "install git, so that it is on the PATH of the service; then restart the stack";
+    RepositoryUnusable => FailedPrecondition NO_REPOSITORY,
+        "correct what git says until `git status` succeeds there for the user that runs the service; then call again";
     TransformUnknown => InvalidArgument TRANSFORM_UNKNOWN, "ListTransforms names them";
     CustomTransform => InvalidArgument BAD_REQUEST, "name a file that exports a function for jscodeshift, and correct what it says";
     PathUnknown => InvalidArgument BAD_REQUEST, "GetEvolution names the files of an evolution";
@@ -202,7 +235,8 @@ error_table! { EvolutionError (transparent: Store, Project, Host, TestRun),
     DiskFull => ResourceExhausted DISK_FULL, "free space, then try again", retry 5_000;
     TestsUnusable => FailedPrecondition TOOL_FAILED,
         "mend the tests first, or take the trust back with TrustProject to verify without them";
-    RevertConflict => FailedPrecondition EVOLUTION_STATE, "undo it by hand with `git revert`";
+    RevertConflict => FailedPrecondition EVOLUTION_STATE,
+        "check out the branch that has the commit, run `git revert` with its id, settle the conflicts that git shows, and commit";
     Cancelled => Cancelled CANCELLED;
     CallTooLong => DeadlineExceeded TOOL_TIMED_OUT,
         "limit the call to fewer files with include, or raise evolution.timeout";
@@ -210,6 +244,20 @@ error_table! { EvolutionError (transparent: Store, Project, Host, TestRun),
 }
 
 impl EvolutionError {
+    /// Why nothing can be committed for the project with this root.
+    pub(crate) fn of_git(root: String, refusal: Option<&GitRefusal>) -> Self {
+        let Some(refusal) = refusal else {
+            return Self::NoRepository(root);
+        };
+        let why = refusal.to_string();
+        match refusal {
+            GitRefusal::Bare => Self::BareRepository(root),
+            GitRefusal::Foreign => Self::ForeignRepository { root, why },
+            GitRefusal::Missing(_) => Self::GitMissing { root, why },
+            GitRefusal::Other(_) => Self::RepositoryUnusable { root, why },
+        }
+    }
+
     /// A file that could not be read or written.
     pub(crate) fn of_io(path: &std::path::Path, why: &std::io::Error) -> Self {
         let path = path.display().to_string();

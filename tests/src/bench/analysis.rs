@@ -40,11 +40,8 @@ pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
     let mut cold = Vec::new();
     for pair in 0..PAIRS {
         progress(&format!("cold analysis and eslint, pair {pair}"));
-        let folder = temp.root().join(format!("data-{pair}"));
-        std::fs::create_dir_all(&folder).expect("the home is writable");
-        std::os::unix::fs::symlink(tools_root(&temp), folder.join("tools"))
-            .expect("the folder is new");
-        cold.push(Pair::run(pair, &folder, &project, &tools).await);
+        forget(&temp);
+        cold.push(Pair::run(pair, &temp.data_dir(), &project, &tools).await);
     }
     figures.extend(cold_figures(&cold));
     progress("repeated analyses");
@@ -126,7 +123,7 @@ fn milliseconds_of(run: &ToolRun) -> f64 {
 }
 
 async fn repeated(temp: &TempEnv, project: &Path, tools: &Path, eslint_cold: f64) -> Vec<Figure> {
-    let service = start(&temp.root().join("data-0"), project).await;
+    let service = start(&temp.data_dir(), project).await;
     let cache = temp.root().join("eslintcache");
     let flags = [
         "--cache".to_owned(),
@@ -200,6 +197,11 @@ async fn install(temp: &TempEnv, project: &Path) -> PathBuf {
     folders
         .find(|folder| folder.join("eslint").is_dir())
         .expect("eslint is one of the tools")
+}
+
+/// Removes what earlier analyses left, but for the installed tools.
+fn forget(temp: &TempEnv) {
+    std::fs::remove_dir_all(temp.data_dir().join("evolution")).expect("there was an analysis");
 }
 
 fn tools_root(temp: &TempEnv) -> PathBuf {

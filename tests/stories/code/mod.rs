@@ -3,6 +3,7 @@
 
 mod agents;
 mod idempotence;
+mod interrupted;
 mod nightly;
 mod people;
 mod sarif;

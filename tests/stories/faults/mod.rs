@@ -3,6 +3,7 @@
 mod clock;
 mod damaged_database;
 mod full_disk;
+mod full_disk_code;
 mod known_store;
 mod read_only_folder;
 mod unwritable_files;

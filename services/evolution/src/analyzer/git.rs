@@ -36,10 +36,10 @@ pub(super) async fn history(
         env: environment(),
         limit: LIMIT,
     };
-    let finished = program.run(groups, cancel).await?;
+    let finished = program.run(groups, &[], cancel).await?;
     if !finished.status.success() {
         let why = finished.stderr.lines().next().unwrap_or("git failed");
-        return Err(start(why.to_owned()));
+        return Err(ProgramError::Failed("git".to_owned(), why.to_owned()));
     }
     Ok(history::read(&finished.stdout))
 }

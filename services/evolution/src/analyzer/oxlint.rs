@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use shim_exec::Groups;
+use shim_proto::evolution::v1::UnreadFile;
 use tokio_util::sync::CancellationToken;
 
 use super::programs::{Finished, Program, ProgramError};
@@ -18,6 +19,9 @@ pub(super) const CONFIG: &str = r#"{"categories": {"correctness": "warn"}, "plug
 const LIMIT: Duration = Duration::from_secs(120);
 /// Bytes of names in one command, far below what systems take.
 const MAX_ARGUMENT_BYTES: usize = 512 << 10;
+/// How often it may crash in one analysis: enough to find some files among many that it crashes on.
+const MAX_CRASHES: usize = 64;
+const NAME: &str = "oxlint";
 
 /// Oxlint, as it is installed.
 pub(super) struct Oxlint<'a> {
@@ -36,7 +40,7 @@ pub(super) struct Oxlint<'a> {
 }
 
 impl Oxlint<'_> {
-    /// Lints the files, each with its text.
+    /// Lints the files, each with its text. A file that it crashes on is told, and the others are linted all the same.
     ///
     /// # Errors
     /// If it does not run, or writes something else than its JSON.
@@ -48,31 +52,71 @@ impl Oxlint<'_> {
         cancel: &CancellationToken,
     ) -> Result<OxlintAnswer, ProgramError> {
         let mut answer = OxlintAnswer::default();
-        for names in commands(texts.keys().copied()) {
-            let input = self.input(root, names);
-            // What waited may have died since.
-            let known = match self.standby.take(&self.program()) {
-                Some(started) => {
-                    let finished = started.finish(&input, cancel).await?;
-                    oxlint::read(&finished.stdout, &self.tool, texts).ok()
+        let mut open = commands(texts.keys().copied());
+        let mut crashes = 0;
+        while let Some(names) = open.pop() {
+            let input = self.input(root, names.clone());
+            let read = match self.ask(&input, texts, groups, cancel).await {
+                Err(ProgramError::Killed(_, signal)) if crashes < MAX_CRASHES => {
+                    crashes += 1;
+                    match halves(names) {
+                        Ok(halves) => open.extend(halves),
+                        Err(name) => answer.unparsed.push(self.crashed_on(&name, signal)),
+                    }
+                    continue;
                 }
-                None => None,
-            };
-            let read = match known {
-                Some(read) => read,
-                None => {
-                    let finished = self.program().start(groups).await?;
-                    let finished = finished.finish(&input, cancel).await?;
-                    // It exits with 1 for findings as well as for failures: its JSON tells them apart.
-                    let read = oxlint::read(&finished.stdout, &self.tool, texts);
-                    read.map_err(|why| misread(&finished, &why))?
+                Err(ProgramError::Killed(_, signal)) => {
+                    return Err(ProgramError::Killed(NAME.to_owned(), signal));
                 }
+                read => read?,
             };
             answer.findings.extend(read.findings);
             answer.unparsed.extend(read.unparsed);
         }
         self.standby.want(self.program());
         Ok(answer)
+    }
+
+    /// One run, in the program that waits if there is one. One that somebody killed is run once more.
+    async fn ask(
+        &self,
+        input: &[u8],
+        texts: &BTreeMap<&str, &str>,
+        groups: &Arc<Groups>,
+        cancel: &CancellationToken,
+    ) -> Result<OxlintAnswer, ProgramError> {
+        if let Some(read) = self.by_the_waiting(input, texts, cancel).await? {
+            return Ok(read);
+        }
+        let finished = self.program().run(groups, input, cancel).await?;
+        // It exits with 1 for findings as well as for failures: its JSON tells them apart.
+        let read = oxlint::read(&finished.stdout, &self.tool, texts);
+        read.map_err(|why| misread(&finished, &why))
+    }
+
+    /// What the linter that waits answers; `None` if none does, or it died since.
+    async fn by_the_waiting(
+        &self,
+        input: &[u8],
+        texts: &BTreeMap<&str, &str>,
+        cancel: &CancellationToken,
+    ) -> Result<Option<OxlintAnswer>, ProgramError> {
+        let Some(started) = self.standby.take(&self.program()) else {
+            return Ok(None);
+        };
+        match started.finish(input, cancel).await {
+            Ok(finished) => Ok(oxlint::read(&finished.stdout, &self.tool, texts).ok()),
+            Err(why @ (ProgramError::Cancelled | ProgramError::TimedOut(..))) => Err(why),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn crashed_on(&self, name: &str, signal: i32) -> UnreadFile {
+        UnreadFile {
+            path: name.trim_start_matches("./").to_owned(),
+            tool: self.tool.clone(),
+            reason: format!("{NAME} crashed on it twice, by signal {signal}"),
+        }
     }
 
     /// The program that waits for [`Self::input`].
@@ -104,8 +148,19 @@ fn misread(finished: &Finished, why: &str) -> ProgramError {
     let output = String::from_utf8_lossy(&finished.stdout);
     let said = [finished.stderr.as_str(), &output].concat();
     let said = said.lines().next().unwrap_or_default();
-    let failure = std::io::Error::other(format!("{said} ({why})"));
-    ProgramError::Start("oxlint".to_owned(), failure)
+    ProgramError::Failed(NAME.to_owned(), format!("{said} ({why})"))
+}
+
+/// The names in two parts; `Err` with the name if it is one alone.
+fn halves(mut names: Vec<String>) -> Result<[Vec<String>; 2], String> {
+    let second = names.split_off(names.len().div_ceil(2));
+    match names.pop() {
+        Some(only) if names.is_empty() && second.is_empty() => Err(only),
+        last => {
+            names.extend(last);
+            Ok([names, second])
+        }
+    }
 }
 
 /// The names in as few commands as fit. A leading `./` keeps a name from being an option.
@@ -139,5 +194,40 @@ mod tests {
         assert!(commands.len() > 1);
         assert_eq!(commands.iter().map(Vec::len).sum::<usize>(), names.len());
         assert!(commands.iter().flatten().all(|name| name.starts_with("./")));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_it_crashes_on_is_told_and_the_others_are_linted() {
+        let folder = tempfile::tempdir().unwrap();
+        // In the place of oxlint: it crashes whenever one file is among those it is asked for.
+        let script = folder.path().join("linter.js");
+        let code = "const asked = require('fs').readFileSync(0, 'utf8'); if (asked.includes('./b.js')) { process.kill(process.pid, 'SIGSEGV'); setTimeout(() => {}, 60000); } else console.log('{\"diagnostics\": []}');";
+        std::fs::write(&script, code).unwrap();
+        let standby = Standby::default();
+        let oxlint = Oxlint {
+            node: shim_exec::find_program(Path::new("node")).unwrap(),
+            script,
+            package: folder.path().to_path_buf(),
+            config: folder.path().join("none.json"),
+            tool: "oxlint 0".to_owned(),
+            standby: &standby,
+        };
+        let groups =
+            Arc::new(Groups::open(&folder.path().join("groups"), "SHIM_EVOLUTION").unwrap());
+        let names = ["a.js", "b.js", "c.js", "d.js", "e.js"];
+        let texts = names.map(|name| (name, "")).into();
+        let cancel = CancellationToken::new();
+        let answer = oxlint
+            .lint(folder.path(), &texts, &groups, &cancel)
+            .await
+            .unwrap();
+        let [unread] = answer.unparsed.as_slice() else {
+            panic!("{answer:?}")
+        };
+        assert_eq!(
+            (unread.path.as_str(), unread.tool.as_str()),
+            ("b.js", "oxlint 0")
+        );
+        assert!(unread.reason.contains("by signal 11"), "{}", unread.reason);
     }
 }

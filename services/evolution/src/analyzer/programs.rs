@@ -46,6 +46,8 @@ pub(super) struct Finished {
 pub(super) enum ProgramError {
     #[error("{0} cannot be started: {1}")]
     Start(String, std::io::Error),
+    #[error("{0} failed: {1}")]
+    Failed(String, String),
     #[error("{0} did not end within {1:?}")]
     TimedOut(String, Duration),
     #[error("{0} wrote more than {limit} MiB", limit = MAX_OUTPUT >> 20)]
@@ -57,16 +59,17 @@ pub(super) enum ProgramError {
 }
 
 impl Program {
-    /// Runs the program to its end. What it left when somebody killed it is no answer: it is run once more.
+    /// Runs the program with an input to its end. What it left when somebody killed it is no answer: it is run once more.
     pub(super) async fn run(
         self,
         groups: &Arc<Groups>,
+        input: &[u8],
         cancel: &CancellationToken,
     ) -> Result<Finished, ProgramError> {
-        match self.start(groups).await?.finish(&[], cancel).await {
+        match self.start(groups).await?.finish(input, cancel).await {
             Err(ProgramError::Killed(name, signal)) => {
                 tracing::warn!(signal, name, "a program was killed; it is run once more");
-                self.start(groups).await?.finish(&[], cancel).await
+                self.start(groups).await?.finish(input, cancel).await
             }
             ended => ended,
         }
@@ -129,13 +132,10 @@ impl Started {
             () = cancel.cancelled() => Err(ProgramError::Cancelled),
             () = tokio::time::sleep(limit) => Err(ProgramError::TimedOut(name.clone(), limit)),
         };
-        let (status, stdout, stderr) = match ended {
-            Ok(ended) => ended,
-            Err(why) => {
-                let _ = child.terminate(GRACE).await;
-                return Err(why);
-            }
-        };
+        if ended.is_err() {
+            let _ = child.terminate(GRACE).await;
+        }
+        let (status, stdout, stderr) = ended?;
         if stdout.len() as u64 == MAX_OUTPUT {
             return Err(ProgramError::TooMuch(name));
         }
@@ -191,7 +191,7 @@ mod tests {
             limit: Duration::from_secs(60),
         };
         program
-            .run(&Arc::new(groups), &CancellationToken::new())
+            .run(&Arc::new(groups), &[], &CancellationToken::new())
             .await
     }
 
@@ -203,6 +203,6 @@ mod tests {
         assert_eq!(finished.stdout, b"half\nwhole\n");
         let killed = run(folder.path(), "echo half; kill -9 $$").await;
         let told = killed.err().map(|why| why.to_string());
-        assert_eq!(told.as_deref(), Some("sh was ended by signal 9, twice"));
+        assert_eq!(told.as_deref(), Some("sh was ended by signal 9"));
     }
 }

@@ -149,17 +149,22 @@ mod tests {
         assert!(standby.take(&echo("other")).is_none());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_program_that_waits_for_long_is_stopped() {
         let folder = tempfile::tempdir().unwrap();
         let groups = Arc::new(Groups::open(folder.path(), "SHIM_TEST_STANDBY").unwrap());
-        let shutdown = Shutdown::new();
-        let background = BackgroundTasks::new("test", &shutdown);
-        let standby = Arc::new(Standby::default());
-        standby.keep(&groups, Duration::from_secs(60), &background);
+        let (standby, idle) = (Arc::new(Standby::default()), Duration::from_secs(60));
         standby.want(echo("one"));
-        waiting(&standby).await;
-        tokio::time::sleep(Duration::from_secs(61)).await;
-        assert!(standby.take(&echo("one")).is_none());
+        standby.start(&groups).await;
+        let pid = standby.pid().unwrap();
+        let waiting = standby.state().waiting.take().unwrap();
+        let since = waiting.since.checked_sub(idle).unwrap();
+        standby.state().waiting = Some(Waiting { since, ..waiting });
+        let shutdown = Shutdown::new();
+        standby.keep(&groups, idle, &BackgroundTasks::new("test", &shutdown));
+        let process = std::path::PathBuf::from(format!("/proc/{pid}"));
+        while standby.pid().is_some() || process.exists() {
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -166,7 +166,7 @@ impl Compiler {
             env: Vec::new(),
             limit: LIMIT,
         };
-        program.run(context.groups, context.cancel).await
+        program.run(context.groups, &[], context.cancel).await
     }
 }
 

@@ -169,6 +169,7 @@ pub(crate) fn confidence(
         rejected: own.rejected,
         reverted: own.reverted,
         broken: own.broken,
+        known_elsewhere: others.total(),
         explanation: explanation(&own, &others, root),
     }
 }

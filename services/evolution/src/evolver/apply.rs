@@ -12,6 +12,9 @@ use super::repository::Repository;
 use crate::domain::evolution::patched;
 use crate::error::EvolutionError;
 
+/// Far below what systems take.
+const PATHS_IN_ONE_COMMAND: usize = 500;
+
 /// A file as it was committed and as it would be.
 #[derive(Debug, Clone)]
 pub(super) struct AppliedFile {
@@ -23,10 +26,6 @@ pub(super) struct AppliedFile {
 }
 
 impl AppliedFile {
-    pub(super) fn is_unchanged(&self) -> bool {
-        self.before.as_deref() == Some(self.after.as_str())
-    }
-
     pub(super) fn text(&self) -> CheckedText<'_> {
         CheckedText {
             path: &self.path,
@@ -57,7 +56,7 @@ pub(super) async fn outdated(
 }
 
 impl Evolver {
-    /// Writes and stages the changes in a worktree, and reads them back from git: filters of the repository may have changed them.
+    /// Stages the changes in a worktree byte for byte, has git check them out, and reads back what would be committed.
     ///
     /// # Errors
     /// If a diff does not fit, the disk is full, or git fails.
@@ -69,12 +68,22 @@ impl Evolver {
         cancel: &CancellationToken,
     ) -> Result<Vec<AppliedFile>, EvolutionError> {
         let root = worktree.join(&repository.prefix);
-        let (source, own) = (repository.clone(), files.to_vec());
-        let folder = root.clone();
-        let mut applied = blocking(move || write(&source, &folder, &own)).await?;
-        let mut args = vec!["add", "--force", "--"];
-        args.extend(files.iter().map(|file| file.path.as_str()));
-        git(&self.runs, &root, &args, cancel).await?;
+        let (source, own, place) = (repository.clone(), files.to_vec(), worktree.to_path_buf());
+        let mut applied = blocking(move || {
+            let made = made(&source, &own)?;
+            let texts = made
+                .iter()
+                .map(|file| (file.path.as_str(), file.after.as_str()));
+            source.stage(&place, texts)?;
+            Ok(made)
+        })
+        .await?;
+        // As git checks them out, by the attributes of the repository: tests and tools read them so.
+        for some in files.chunks(PATHS_IN_ONE_COMMAND) {
+            let mut args = vec!["checkout-index", "--force", "--"];
+            args.extend(some.iter().map(|file| file.path.as_str()));
+            git(&self.runs, &root, &args, cancel).await?;
+        }
         let staged = git(
             &self.runs,
             &root,
@@ -105,18 +114,15 @@ fn object_of(staged: &str, path: &str) -> String {
     object.unwrap_or_default().to_owned()
 }
 
-fn write(
-    repository: &Repository,
-    root: &Path,
-    files: &[FileChange],
-) -> Result<Vec<AppliedFile>, EvolutionError> {
+/// The changed texts.
+fn made(repository: &Repository, files: &[FileChange]) -> Result<Vec<AppliedFile>, EvolutionError> {
     let known: Vec<String> = files
         .iter()
         .filter(|file| !file.is_new)
         .map(|file| file.base.clone())
         .collect();
     let mut contents = repository.contents(&known)?.into_iter();
-    let mut applied = Vec::with_capacity(files.len());
+    let mut made = Vec::with_capacity(files.len());
     for file in files {
         let before = if file.is_new {
             None
@@ -128,22 +134,14 @@ fn write(
             path: file.path.clone(),
             why: why.to_string(),
         })?;
-        let path = root.join(&file.path);
-        let failed = |why: std::io::Error| EvolutionError::of_io(&path, &why);
-        // A sparse checkout leaves folders out.
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(failed)?;
-        }
-        // The place of a file may be a link in the checked out commit only if the tree says so, which was checked.
-        std::fs::write(&path, &after).map_err(failed)?;
-        applied.push(AppliedFile {
+        made.push(AppliedFile {
             path: file.path.clone(),
             before,
             after,
             meant: file.meant.clone(),
         });
     }
-    Ok(applied)
+    Ok(made)
 }
 
 /// Runs work that waits for the disk or git, off the threads of the runtime.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use shim_proto::evolution::v1::{Check, Evolution, EvolutionState, FileChange};
 use tokio_util::sync::CancellationToken;
 
-use super::apply::{AppliedFile, outdated};
+use super::apply::outdated;
 use super::commit::{BranchCommit, branch_names, message};
 use super::context::{Evolver, Watch};
 use super::repository::Repository;
@@ -165,10 +165,6 @@ impl Evolver {
         let applied = self
             .apply(&repository, worktree.folder(), files, watch.cancel)
             .await?;
-        if applied.iter().all(AppliedFile::is_unchanged) {
-            let reason = "the repository's filters leave nothing of the change".to_owned();
-            return Ok(End::Discarded { reason });
-        }
         let verification = self.verify(project, &root, &applied, baseline, checks, watch);
         if let Some(reason) = stage("verify", verification).await? {
             return Ok(End::Discarded { reason });

@@ -30,6 +30,8 @@ pub(crate) struct Evolver {
 pub(crate) struct EvolverLimits {
     /// One call of a tool.
     pub(crate) tool: Duration,
+    /// One file in a user's own transform.
+    pub(crate) custom_file: Duration,
     /// One run of a project's tests.
     pub(crate) tests: Duration,
 }

@@ -1,5 +1,7 @@
 //! A user's own jscodeshift transform: run over committed sources, and refused where it renames an export.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use serde::Deserialize;
 use serde_json::json;
 use shim_proto::evolution::v1::{Evolution, Project as ProjectMessage, Risk, UnreadFile};
@@ -51,14 +53,9 @@ impl Evolver {
         let mut draft = Draft::default();
         let mut done = 0;
         for batch in batches(sources) {
-            progress.tell(
-                "transform",
-                format!("{done} of {} files", sources.len()),
-                done as u64,
-                sources.len() as u64,
-            );
+            let steps = Steps::new(progress, done, sources.len());
             let answer = self
-                .run_custom(project, custom, batch, (progress, cancel))
+                .run_custom(project, custom, batch, (&steps, cancel))
                 .await?;
             let failed = answer
                 .failed
@@ -101,7 +98,7 @@ impl Evolver {
         project: &Project,
         custom: &CustomTransform,
         batch: &[Source],
-        (progress, cancel): (&ProgressSink, &CancellationToken),
+        (steps, cancel): (&Steps, &CancellationToken),
     ) -> Result<CustomAnswer, EvolutionError> {
         let files: Vec<_> = batch
             .iter()
@@ -113,16 +110,63 @@ impl Evolver {
             limit: self.limits.tool,
             runs_project_code: true,
         };
-        let answered = self.host.call(project, call, progress, cancel).await;
-        answered.map_err(|error| match error {
-            EvolutionError::Host(HostError::ToolFailed { message, .. }) => {
-                EvolutionError::CustomTransform {
-                    path: custom.path.display().to_string(),
-                    why: message,
-                }
+        let silence = self.limits.custom_file;
+        let answered = self
+            .host
+            .call_transform(project, call, silence, &steps.sink, cancel)
+            .await;
+        answered.map_err(|error| steps.explained(custom, error))
+    }
+}
+
+/// What a transform is at: told to the caller, and remembered for the error if it does not come on.
+struct Steps {
+    sink: ProgressSink,
+    last: Arc<Mutex<String>>,
+}
+
+impl Steps {
+    /// `done` files of `total` are through already.
+    fn new(progress: &ProgressSink, done: usize, total: usize) -> Self {
+        let (told, last) = (progress.clone(), Arc::new(Mutex::new(String::new())));
+        let at = Arc::clone(&last);
+        let sink = ProgressSink::new(move |step| {
+            let done = done as u64 + step.done;
+            told.tell(
+                "transform",
+                format!("{}; {done} of {total} files are done", step.text),
+                done,
+                total as u64,
+            );
+            *at.lock().unwrap_or_else(PoisonError::into_inner) = step.text;
+        });
+        Self { sink, last }
+    }
+
+    /// A failure of the host, as one of the transform where it is that.
+    fn explained(&self, custom: &CustomTransform, error: EvolutionError) -> EvolutionError {
+        let step = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = |how: String| format!("{how} at this step: {step}");
+        let why = match error {
+            EvolutionError::Host(HostError::ToolFailed { message, .. }) => message,
+            EvolutionError::Host(
+                HostError::Silent { limit, .. } | HostError::TimedOut { limit, .. },
+            ) => at(format!(
+                "it did not come to an end within {} s and was ended,",
+                limit.as_secs_f64()
+            )),
+            EvolutionError::Host(HostError::OutOfMemory { limit_mib, .. }) => at(format!(
+                "it needs more than {limit_mib} MiB of memory and was ended,"
+            )),
+            EvolutionError::Host(HostError::Died { how, .. }) => {
+                at(format!("it ended the process that it ran in ({how})"))
             }
-            other => other,
-        })
+            other => return other,
+        };
+        EvolutionError::CustomTransform {
+            path: custom.path.display().to_string(),
+            why,
+        }
     }
 }
 

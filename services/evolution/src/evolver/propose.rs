@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shim_proto::evolution::v1::{
-    Evolution, EvolveCodeSummary, Project as ProjectMessage, UnreadFile,
+    Evolution, EvolveCodeSummary, Project as ProjectMessage, RefusedTransform, UnreadFile,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,8 @@ use crate::spans::stage;
 use crate::store::EvolutionFilter;
 use crate::tool_host::{HostCall, ProgressSink};
 
+/// Refused places that are told of a transform that changes nothing.
+const MAX_EXAMPLES: usize = 3;
 /// The newest evolutions of a project that are looked through for places to leave out.
 const MAX_KNOWN: u32 = 1_000;
 
@@ -92,6 +94,7 @@ impl Evolver {
         }
         let evolutions = self.kept(proposals, options.limit).await?;
         let summary = EvolveCodeSummary {
+            refused: refused(&drafts),
             without_changes: without_changes(names, &drafts),
             project: Some(message),
             unread_files: unread,
@@ -193,6 +196,19 @@ fn chosen(options: &EvolveOptions) -> Result<Vec<String>, EvolutionError> {
 fn without_changes(names: Vec<String>, drafts: &BTreeMap<String, Draft>) -> Vec<String> {
     let is_empty = |name: &String| drafts.get(name).is_none_or(|draft| draft.files.is_empty());
     names.into_iter().filter(is_empty).collect()
+}
+
+/// The transforms that found places to change, and changed none of them.
+fn refused(drafts: &BTreeMap<String, Draft>) -> Vec<RefusedTransform> {
+    let without = drafts
+        .iter()
+        .filter(|(_, draft)| draft.files.is_empty() && draft.refused > 0);
+    let told = without.map(|(name, draft)| RefusedTransform {
+        transform: name.clone(),
+        places: draft.refused as u64,
+        examples: draft.refusals.iter().take(MAX_EXAMPLES).cloned().collect(),
+    });
+    told.collect()
 }
 
 fn take(

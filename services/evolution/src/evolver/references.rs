@@ -4,7 +4,7 @@
 //! here, and after a crash at the next start.
 
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
@@ -12,6 +12,10 @@ use super::commands::{ask_git, failure, try_git};
 use super::context::Evolver;
 use crate::error::EvolutionError;
 use crate::programs::Finished;
+
+/// Looks for a living git before a lock is left to it, and the time between two of them.
+const LOOKS: u32 = 20;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 impl Evolver {
     /// Makes the first branch of these names that can be made, and answers its name. `folder` lies in the repository.
@@ -73,22 +77,28 @@ impl Evolver {
         let uncancelled = CancellationToken::new();
         let made = try_git(&self.runs, folder, args, &uncancelled).await;
         if made.is_err() {
-            self.remove_locks_in(folder, began).await;
+            let reference = args.iter().find(|arg| arg.starts_with("refs/"));
+            self.remove_locks_of(folder, reference.unwrap_or(&""), began)
+                .await;
         }
         made
     }
 
-    async fn remove_locks_in(&self, folder: &Path, since: SystemTime) {
+    async fn remove_locks_of(&self, folder: &Path, reference: &str, since: SystemTime) {
         let args = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
         let said = ask_git(&self.runs, folder, &args, &CancellationToken::new()).await;
         let Ok(said) = said else { return };
         let common_dir = PathBuf::from(said.stdout.trim_end_matches('\n'));
-        let removing = tokio::task::spawn_blocking(move || remove_locks(&common_dir, since));
+        let own = common_dir.join(format!("{reference}.lock"));
+        let removing = tokio::task::spawn_blocking(move || {
+            let _ = std::fs::remove_file(own);
+            remove_packed_lock(&common_dir, since);
+        });
         let _ = removing.await;
     }
 }
 
-/// Removes the locks that a killed git of ours left in a repository: those of our branches, which nothing else writes, and that of
+/// Removes the locks that an earlier process left in a repository: those of our branches, which nothing else writes, and that of
 /// the packed branches if it was made since then and no other git is at work.
 pub(super) fn remove_locks(common_dir: &Path, since: SystemTime) {
     let heads = common_dir.join("refs/heads");
@@ -102,12 +112,25 @@ pub(super) fn remove_locks(common_dir: &Path, since: SystemTime) {
     }
     // An empty folder of branches is none of the user's.
     let _ = std::fs::remove_dir(&own);
+    remove_packed_lock(common_dir, since);
+}
+
+/// Commits, resets and reverts in a worktree take this lock of the whole repository, too: they end what git calls pseudo references.
+pub(super) fn remove_packed_lock(common_dir: &Path, since: SystemTime) {
     let packed = common_dir.join("packed-refs.lock");
-    let made = packed.metadata().and_then(|meta| meta.modified());
     // Times of files are those of the last tick of the kernel.
-    let is_since = |made: SystemTime| made + std::time::Duration::from_millis(20) >= since;
-    if made.is_ok_and(is_since) && !is_git_at_work(common_dir) {
-        let _ = std::fs::remove_file(packed);
+    let is_since = |made: SystemTime| made + Duration::from_millis(20) >= since;
+    for _ in 0..LOOKS {
+        let made = packed.metadata().and_then(|meta| meta.modified());
+        if !made.is_ok_and(is_since) {
+            return;
+        }
+        if !is_git_at_work(common_dir) {
+            let _ = std::fs::remove_file(&packed);
+            return;
+        }
+        // It may be one that is being killed.
+        std::thread::sleep(BETWEEN_LOOKS);
     }
 }
 
@@ -116,13 +139,23 @@ fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> {
     entries.map(|entry| entry.path())
 }
 
-/// Whether a git works in this repository, whose lock it might be.
+/// Whether a git works in this repository or in a worktree of it, whose lock it might be.
 fn is_git_at_work(common_dir: &Path) -> bool {
     let tree = common_dir.parent().unwrap_or(common_dir);
     entries(Path::new("/proc")).any(|process| {
         let name = std::fs::read_to_string(process.join("comm")).unwrap_or_default();
         // A process that is dead has no folder any more.
         let folder = std::fs::read_link(process.join("cwd")).unwrap_or_default();
-        name.starts_with("git") && (folder.starts_with(tree) || folder.starts_with(common_dir))
+        let is_inside = || folder.starts_with(tree) || folder.starts_with(common_dir);
+        name.starts_with("git") && (is_inside() || is_worktree_of(&folder, common_dir))
+    })
+}
+
+/// Whether a folder lies in a worktree of a repository, whose file `.git` names its place there.
+fn is_worktree_of(folder: &Path, common_dir: &Path) -> bool {
+    folder.ancestors().any(|above| {
+        let place = std::fs::read_to_string(above.join(".git")).unwrap_or_default();
+        let place = place.strip_prefix("gitdir: ");
+        place.is_some_and(|place| Path::new(place.trim_end()).starts_with(common_dir))
     })
 }

@@ -1,15 +1,18 @@
 //! What is committed: files of a project at HEAD, and their content.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::time::Duration;
 
 use shim_runtime::git;
 
 use crate::error::EvolutionError;
+use crate::programs::output_within;
 use crate::project::Project;
 
+/// One question to git. Only a file system that does not answer takes longer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(120);
 /// A larger file is no source.
 const MAX_BYTES: usize = 2 << 20;
 
@@ -34,23 +37,17 @@ impl Repository {
     /// # Errors
     /// If it has none, or none with a commit.
     pub(super) fn of(project: &Project) -> Result<Self, EvolutionError> {
-        let none = |why: &str| EvolutionError::NoRepository {
-            root: project.root().display().to_string(),
-            why: why.to_owned(),
-        };
-        let facts = project.git().ok_or_else(|| {
-            none(
-                project
-                    .git_refusal()
-                    .unwrap_or("it is in no git repository"),
-            )
-        })?;
-        let head = facts
-            .head
-            .clone()
-            .ok_or_else(|| none("its repository has no commit"))?;
+        let root = || project.root().display().to_string();
+        let facts = project
+            .git()
+            .ok_or_else(|| EvolutionError::of_git(root(), project.git_refusal()))?;
+        let head = facts.head.clone();
+        let head = head.ok_or_else(|| EvolutionError::NoCommit(root()))?;
         let inside = project.root().strip_prefix(&facts.work_tree);
-        let inside = inside.map_err(|_| none("it lies outside of its working tree"))?;
+        let inside = inside.map_err(|_| EvolutionError::RepositoryUnusable {
+            root: root(),
+            why: "it lies outside of its repository's working tree".to_owned(),
+        })?;
         let mut prefix = inside.to_string_lossy().into_owned();
         if !prefix.is_empty() {
             prefix.push('/');
@@ -134,6 +131,62 @@ impl Repository {
         };
         objects.iter().map(content).collect()
     }
+
+    /// Puts texts into the index of a worktree, by their paths relative to the project's root, byte for byte: no attribute of
+    /// the repository (`text`, `eol`, `ident`, `working-tree-encoding`, `filter`) converts them on their way.
+    ///
+    /// # Errors
+    /// If git fails or the disk is full.
+    pub(super) fn stage<'a>(
+        &self,
+        worktree: &Path,
+        files: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Result<(), EvolutionError> {
+        let root = worktree.join(&self.prefix);
+        let listed = ask(&root, &["ls-files", "-s", "-z", "--", "."], &[])?;
+        let listed = String::from_utf8_lossy(&listed);
+        let modes: BTreeMap<&str, &str> = listed
+            .split('\0')
+            .filter_map(|entry| {
+                let (facts, path) = entry.split_once('\t')?;
+                Some((path, facts.split(' ').next()?))
+            })
+            .collect();
+        let mut entries = String::new();
+        for (path, text) in files {
+            let args = ["hash-object", "-w", "--no-filters", "--stdin"];
+            let object = ask(worktree, &args, text.as_bytes())?;
+            let object = String::from_utf8_lossy(&object);
+            let mode = modes.get(path).copied().unwrap_or("100644");
+            entries.push_str(&format!(
+                "{mode} {}\t{}{path}\0",
+                object.trim(),
+                self.prefix
+            ));
+        }
+        let args = ["update-index", "-z", "--index-info"];
+        ask(worktree, &args, entries.as_bytes()).map(drop)
+    }
+
+    /// Takes a commit's change out of the index of a worktree, whatever the files there look like.
+    ///
+    /// # Errors
+    /// If it does not fit any more, or git fails.
+    pub(super) fn unstage(&self, worktree: &Path, commit: &str) -> Result<(), EvolutionError> {
+        let parent = format!("{commit}^");
+        let args = [
+            "diff-tree",
+            "-p",
+            "--binary",
+            "--full-index",
+            "--no-ext-diff",
+            "--no-textconv",
+            commit,
+            &parent,
+        ];
+        let change = ask(worktree, &args, &[])?;
+        ask(worktree, &["apply", "--cached", "-"], &change).map(drop)
+    }
 }
 
 /// `<object> blob <size>\n<content>\n`.
@@ -150,10 +203,10 @@ fn read_object(reader: &mut impl BufRead) -> Option<Option<String>> {
 
 /// Runs git with an input, for as long as it takes to read from a local repository; once more if somebody killed it.
 fn ask(folder: &Path, args: &[&str], input: &[u8]) -> Result<Vec<u8>, EvolutionError> {
-    let mut output = ask_once(folder, args, input)?;
-    if output.status.code().is_none() {
-        output = ask_once(folder, args, input)?;
-    }
+    let mut command = git::command(folder);
+    command.args(args).env("LC_ALL", "C");
+    let output = output_within(&mut command, input, ANSWERS_WITHIN);
+    let output = output.map_err(|why| broken(&why.to_string()))?;
     if output.status.success() {
         return Ok(output.stdout);
     }
@@ -161,23 +214,11 @@ fn ask(folder: &Path, args: &[&str], input: &[u8]) -> Result<Vec<u8>, EvolutionE
         return Err(broken(&format!("it was killed twice: {}", output.status)));
     }
     let said = String::from_utf8_lossy(&output.stderr);
-    Err(broken(&shim_exec::first_line(&said, 300)))
-}
-
-fn ask_once(folder: &Path, args: &[&str], input: &[u8]) -> Result<Output, EvolutionError> {
-    let mut command = git::command(folder);
-    command
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|why| broken(&why.to_string()))?;
-    let stdin = child.stdin.take();
-    let output = std::thread::scope(|scope| {
-        scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
-        child.wait_with_output()
-    });
-    output.map_err(|why| broken(&why.to_string()))
+    let why = shim_exec::first_line(&said, 300);
+    if said.contains("No space left on device") {
+        return Err(EvolutionError::DiskFull(why));
+    }
+    Err(broken(&why))
 }
 
 fn broken(why: &str) -> EvolutionError {

@@ -5,6 +5,7 @@ use std::path::Path;
 use shim_proto::evolution::v1::{Evolution, EvolutionState};
 use tokio_util::sync::CancellationToken;
 
+use super::apply::blocking;
 use super::commands::{ask_git, failure, try_git};
 use super::commit::{BranchCommit, message, revert_names};
 use super::context::Evolver;
@@ -258,10 +259,14 @@ impl Evolver {
         let args = ["revert", "--no-commit", &evolution.commit];
         let made = try_git(&self.runs, worktree.folder(), &args, cancel).await?;
         if !made.is_success() {
-            return Err(EvolutionError::RevertConflict {
+            // git takes a file that an attribute converts for one that somebody changed. The index knows better.
+            let (source, commit) = (repository.clone(), evolution.commit.clone());
+            let place = worktree.folder().to_path_buf();
+            let undone = blocking(move || source.unstage(&place, &commit)).await;
+            undone.map_err(|_| EvolutionError::RevertConflict {
                 commit: evolution.commit.clone(),
                 why: failure(&args, &made).to_string(),
-            });
+            })?;
         }
         let (message, names) = (undoing_message(evolution), revert_names(evolution));
         let commit = self

@@ -66,6 +66,7 @@ impl Fixture {
             worktrees: host.path("worktrees"),
             limits: EvolverLimits {
                 tool: Duration::from_secs(120),
+                custom_file: Duration::from_secs(60),
                 tests: Duration::from_secs(60),
             },
             at_work: super::AtWork::default(),
@@ -493,19 +494,74 @@ async fn a_part_of_a_repository_on_a_detached_head_is_worked_on_as_well() {
     fixture.nothing_is_left();
 }
 
+/// Attributes that were added after the files: git would convert each of them with the next `git add`.
+#[tokio::test(flavor = "multi_thread")]
+async fn attributes_that_convert_files_change_no_byte_of_a_commit() {
+    for attributes in [
+        "* text\n",
+        "*.js text=auto eol=lf\n",
+        "*.js eol=crlf\n",
+        "*.js ident text\n",
+    ] {
+        let fixture = Fixture::usual();
+        let source = format!("{SOURCE}\r\n// $Id$\r\n");
+        fixture.commit(&[("lib/a.js", &source)]);
+        // Into the index alone, as somebody who does not renormalize would have it.
+        fixture.write(".gitattributes", attributes);
+        fixture.git(&["add", ".gitattributes"]);
+        fixture.git(&["commit", "-q", "-m", "attributes"]);
+        let made = fixture.propose(&["var-to-let-const"]).await.unwrap();
+        let Some(evolution) = made.evolutions.first() else {
+            // git itself says that the files differ from what is committed.
+            assert!(
+                made.summary
+                    .unread_files
+                    .iter()
+                    .any(|file| file.path == "lib/a.js")
+            );
+            continue;
+        };
+        let done = fixture.approve(evolution, true).await.unwrap();
+        assert_eq!(
+            done.state(),
+            EvolutionState::Committed,
+            "{attributes}: {}",
+            done.reason
+        );
+        assert_eq!(
+            fixture.git(&["cat-file", "blob", &format!("{}:lib/a.js", done.branch)]),
+            format!("{CHANGED}\r\n// $Id$\r\n"),
+            "{attributes}"
+        );
+        fixture.git(&["merge", "-q", "--ff-only", &done.branch]);
+        let project = fixture.project(false).await;
+        let reverted = fixture
+            .evolver
+            .revert(&project, &done.evolution_id, ("", ""), &fixture.cancel)
+            .await
+            .unwrap();
+        assert_eq!(
+            fixture.git(&["cat-file", "blob", &format!("{}:lib/a.js", reverted.commit)]),
+            source,
+            "{attributes}"
+        );
+        fixture.nothing_is_left();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_commit_there_is_a_remedy() {
     let fixture = Fixture::usual();
     std::fs::remove_dir_all(fixture.root.join(".git")).unwrap();
     let none = fixture.propose(&[]).await;
     assert!(
-        matches!(none, Err(EvolutionError::NoRepository { .. })),
+        matches!(none, Err(EvolutionError::NoRepository(_))),
         "{none:?}"
     );
     fixture.git(&["init", "-q"]);
     let unborn = fixture.propose(&[]).await;
     assert!(
-        matches!(unborn, Err(EvolutionError::NoRepository { .. })),
+        matches!(unborn, Err(EvolutionError::NoCommit(_))),
         "{unborn:?}"
     );
     let unknown = fixture.propose(&["no-such"]).await;
@@ -601,6 +657,72 @@ async fn a_transform_of_the_user_that_goes_wrong_is_told_and_changes_nothing() {
         );
     }
     fixture.nothing_is_left();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transform_of_the_user_can_write_nothing_and_is_ended_at_its_limit() {
+    let mut fixture = Fixture::usual();
+    let before = fixture.tree();
+    for code in [
+        "module.exports = (file) => { require('fs').writeFileSync(file.path, ''); };",
+        "module.exports = (file) => { require('fs').rmSync(file.path); };",
+        "module.exports = (file) => { require('child_process').execFileSync('rm', [file.path]); };",
+        "module.exports = async (file) => { await require('fs/promises').appendFile(file.path, 'x'); };",
+    ] {
+        let made = custom(&fixture, "t.js", code, true).await.unwrap();
+        let unread = &made.summary.unread_files;
+        let told = unread.iter().find(|file| file.path == "lib/a.js").unwrap();
+        assert!(
+            told.reason.contains("may not write files"),
+            "{code}: {told:?}"
+        );
+        assert_eq!(fixture.tree(), before, "{code}");
+    }
+    fixture.evolver.limits.custom_file = Duration::from_secs(3);
+    for (code, place) in [
+        (
+            "module.exports = (file) => { while (file.path.endsWith('a.js')); };",
+            "lib/a.js",
+        ),
+        ("for (;;);", "loading"),
+    ] {
+        let endless = custom(&fixture, "endless.js", code, true)
+            .await
+            .unwrap_err();
+        let EvolutionError::CustomTransform { path, why } = &endless else {
+            panic!("{endless:?}")
+        };
+        assert!(path.ends_with("endless.js") && why.contains(place), "{why}");
+        assert!(why.contains("within 3 s"), "{why}");
+    }
+    assert_eq!(fixture.tree(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transform_that_leaves_every_place_says_why() {
+    let fixture = Fixture::new(&[
+        ("package.json", MANIFEST),
+        (
+            "a.js",
+            "exports.f = (a) => 'x' + a;\nexports.g = (b) => b + 'y';\n",
+        ),
+    ]);
+    let made = fixture
+        .propose(&["concat-to-template", "dead-code"])
+        .await
+        .unwrap();
+    assert!(made.evolutions.is_empty(), "{made:?}");
+    let [refused] = made.summary.refused.as_slice() else {
+        panic!("{:?}", made.summary.refused)
+    };
+    assert_eq!(
+        (refused.transform.as_str(), refused.places),
+        ("concat-to-template", 2)
+    );
+    assert!(
+        refused.examples[0].reason.contains("may be an object"),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,8 +35,8 @@ impl Evolver {
         let launch = self.compiler(folder, &config, (progress, cancel)).await?;
         let mut finished =
             commands::run(&self.runs, launch.clone(), self.limits.tool, cancel).await;
-        // What somebody killed says nothing about the change.
-        if finished.as_ref().is_ok_and(|it| it.signal().is_some()) {
+        // A compiler that was killed says nothing about the change; its start script lives on and fails.
+        if finished.as_ref().is_ok_and(|it| !has_answer(it)) {
             finished = commands::run(&self.runs, launch, self.limits.tool, cancel).await;
         }
         if cancel.is_cancelled() {
@@ -70,6 +70,14 @@ impl Evolver {
             env: inherited_env([]).collect(),
             work_id: uuid::Uuid::now_v7().to_string(),
         })
+    }
+}
+
+/// Whether the compiler came to its end, or must be given up.
+fn has_answer(finished: &Finished) -> bool {
+    match finished.end {
+        ExitCause::Exited(status) => status.success() || !parse_tsc(&finished.stdout).is_empty(),
+        ExitCause::Lingered | ExitCause::TimedOut | ExitCause::Stopped => true,
     }
 }
 

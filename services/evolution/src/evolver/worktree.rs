@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::commands::git;
 use super::context::Evolver;
-use super::references::remove_locks;
+use super::references::{remove_locks, remove_packed_lock};
 use super::repository::Repository;
 use super::reverting::{EXTENSION, Reversion};
 use crate::error::EvolutionError;
@@ -67,7 +67,9 @@ impl Worktree {
 
 impl Drop for Worktree {
     fn drop(&mut self) {
+        let since = written(&self.note);
         remove(&self.folder, &self.common_dir);
+        remove_packed_lock(&self.common_dir, since);
         let _ = std::fs::remove_file(&self.note);
     }
 }

@@ -1,5 +1,7 @@
 //! Why a path names no project that can be worked on.
 
+use std::time::Duration;
+
 use shim_runtime::error_table;
 
 /// A path that is no project.
@@ -43,6 +45,14 @@ pub(crate) enum ProjectError {
         /// How many a call works on.
         limit: usize,
     },
+    /// Its disk does not answer.
+    #[error("path: {path} was not read within {limit:?}")]
+    NoAnswer {
+        /// The path as it was asked for.
+        path: String,
+        /// How long was waited.
+        limit: Duration,
+    },
 }
 
 error_table! { ProjectError,
@@ -56,4 +66,6 @@ error_table! { ProjectError,
         "name files and folders of the project, relative to `path`";
     TooLarge => InvalidArgument PROJECT_UNUSABLE,
         "name fewer files or folders with `include`";
+    NoAnswer => DeadlineExceeded TOOL_TIMED_OUT,
+        "see whether its disk answers, by `ls` of that folder for example; then call again";
 }

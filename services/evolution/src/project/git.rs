@@ -1,10 +1,34 @@
 //! What git says of a project. It is asked without anything of the repository's configuration that would run a program.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use shim_exec::first_line;
 use shim_runtime::git;
+
+use crate::programs::{crash, output_within};
+
+/// One question to git. Only a file system that does not answer takes longer.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
+
+/// Why git does not let us use a repository that is there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum GitRefusal {
+    /// Nothing is checked out there.
+    #[error("it is a repository without a working tree")]
+    Bare,
+    /// git does not trust its owner.
+    #[error("its repository belongs to another user, so git does not use it")]
+    Foreign,
+    /// There is no git, or it cannot be started.
+    #[error("git cannot be run: {0}")]
+    Missing(String),
+    /// git said something else, or nothing.
+    #[error("{0}")]
+    Other(String),
+}
 
 /// A project's git repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +62,8 @@ impl GitFacts {
     /// The repository around a folder. `Ok(None)` if there is none.
     ///
     /// # Errors
-    /// With what git said, if it refuses a repository that is there, or is itself not there.
-    pub(crate) fn read(folder: &Path) -> Result<Option<Self>, String> {
+    /// If git refuses a repository that is there, does not answer, or is itself not there.
+    pub(crate) fn read(folder: &Path) -> Result<Option<Self>, GitRefusal> {
         let asked = [
             "rev-parse",
             "--is-inside-work-tree",
@@ -53,10 +77,11 @@ impl GitFacts {
         }
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         let [inside, work_tree, git_dir, common_dir] = said.lines().collect::<Vec<_>>()[..] else {
-            return Err(format!("git answered {:?}", first_line(&said, 100)));
+            let said = format!("git answered {:?}", first_line(&said, 100));
+            return Err(GitRefusal::Other(said));
         };
         if inside != "true" {
-            return Err("it is a repository without a working tree".to_owned());
+            return Err(GitRefusal::Bare);
         }
         let work_tree = PathBuf::from(work_tree);
         let common_dir = folder.join(common_dir);
@@ -72,7 +97,7 @@ impl GitFacts {
         Ok(Some(facts))
     }
 
-    fn read_status(&mut self, folder: &Path) -> Result<(), String> {
+    fn read_status(&mut self, folder: &Path) -> Result<(), GitRefusal> {
         let asked = [
             "status",
             "--porcelain=v2",
@@ -87,7 +112,7 @@ impl GitFacts {
         command.envs(git::without_drivers(folder));
         let output = ask(command, &asked)?;
         if !output.status.success() {
-            return Err(first_line(&String::from_utf8_lossy(&output.stderr), 300));
+            return Err(other(&output));
         }
         for entry in output.stdout.split(|byte| *byte == 0) {
             self.take(&String::from_utf8_lossy(entry));
@@ -118,22 +143,44 @@ fn changed_path(entry: &str) -> Option<&str> {
     entry.splitn(fields_before_path + 1, ' ').last()
 }
 
-fn ask(mut command: Command, args: &[&str]) -> Result<Output, String> {
-    let output = git::output(command.args(args));
-    output.map_err(|why| format!("git cannot be run: {why}"))
+fn ask(mut command: Command, args: &[&str]) -> Result<Output, GitRefusal> {
+    // Its refusals are told apart by their words.
+    command.args(args).env("LC_ALL", "C");
+    let output = output_within(&mut command, b"", ANSWERS_WITHIN);
+    output.map_err(|why| match why.kind() {
+        ErrorKind::TimedOut => GitRefusal::Other(format!(
+            "git {} did not answer within {} s",
+            args.first().unwrap_or(&""),
+            ANSWERS_WITHIN.as_secs()
+        )),
+        _ => GitRefusal::Missing(why.to_string()),
+    })
 }
 
 /// What a failed question for the repository means.
-fn refusal<T>(output: &Output) -> Result<Option<T>, String> {
+fn refusal<T>(output: &Output) -> Result<Option<T>, GitRefusal> {
     let said = String::from_utf8_lossy(&output.stderr);
-    if said.contains("not a git repository") {
+    if said.contains("not a git repository (or any") {
         return Ok(None);
     }
-    if said.contains("must be run in a work tree") {
-        return Err("it is a repository without a working tree".to_owned());
-    }
+    Err(
+        if said.contains("must be run in a work tree") || said.contains("bare repository") {
+            GitRefusal::Bare
+        } else if said.contains("dubious ownership") || said.contains("unsafe repository") {
+            GitRefusal::Foreign
+        } else {
+            other(output)
+        },
+    )
+}
+
+/// What git said, or how it ended.
+fn other(output: &Output) -> GitRefusal {
+    let said = String::from_utf8_lossy(&output.stderr);
     let reason = said.lines().find(|line| line.starts_with("fatal:"));
-    Err(first_line(reason.unwrap_or(&said), 300))
+    let said = first_line(reason.unwrap_or(&said), 300);
+    let ended = crash(output.status).map(|how| format!("git did not answer: {how}"));
+    GitRefusal::Other(ended.unwrap_or(said))
 }
 
 #[cfg(test)]

@@ -13,18 +13,24 @@ mod tests;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use shim_proto::evolution::v1::Project as ProjectMessage;
 use shim_runtime::service::BoxFuture;
 
 pub(crate) use error::ProjectError;
-pub(crate) use git::GitFacts;
+pub(crate) use git::{GitFacts, GitRefusal};
 pub(crate) use package::PackageJson;
-pub(crate) use seen_files::SeenFiles;
 pub(crate) use source_files::SourceFiles;
 
 use crate::error::EvolutionError;
-use source_files::Search;
+use source_files::{Search, SourceFile};
+
+/// Source files of one project that were read before.
+pub(crate) type SeenFiles = seen_files::SeenFiles<SourceFile>;
+
+/// A folder that takes longer lies on a disk that does not answer.
+const OPENS_WITHIN: Duration = Duration::from_secs(180);
 
 /// Who knows whether a project's code may run.
 pub(crate) trait TrustStore: Send + Sync {
@@ -41,7 +47,7 @@ pub(crate) struct Project {
     package: PackageJson,
     package_manager: &'static str,
     git: Option<GitFacts>,
-    git_refusal: Option<String>,
+    git_refusal: Option<GitRefusal>,
     is_trusted: bool,
 }
 
@@ -56,8 +62,14 @@ impl Project {
         roots: &[PathBuf],
         trust: &dyn TrustStore,
     ) -> Result<Self, EvolutionError> {
-        let (path, roots) = (path.to_path_buf(), roots.to_vec());
-        let mut project = blocking(move || Self::find(&path, &roots)).await?;
+        let (asked, roots) = (path.to_path_buf(), roots.to_vec());
+        let finding = blocking(move || Self::find(&asked, &roots));
+        // A thread that the kernel does not let go of is left behind; its caller is not.
+        let found = tokio::time::timeout(OPENS_WITHIN, finding).await;
+        let mut project = found.map_err(|_| ProjectError::NoAnswer {
+            path: path.display().to_string(),
+            limit: OPENS_WITHIN,
+        })??;
         project.is_trusted = trust.is_trusted(&project.root).await?;
         Ok(project)
     }
@@ -106,8 +118,8 @@ impl Project {
     }
 
     /// Why git does not let us use a repository that is there; `None` also where there is none.
-    pub(crate) fn git_refusal(&self) -> Option<&str> {
-        self.git_refusal.as_deref()
+    pub(crate) fn git_refusal(&self) -> Option<&GitRefusal> {
+        self.git_refusal.as_ref()
     }
 
     /// Whether its own code may run.

@@ -11,8 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::source_files::SourceFile;
-
 /// The clocks of file systems are no coarser.
 const COARSEST_CLOCK: Duration = Duration::from_secs(2);
 
@@ -60,26 +58,34 @@ fn time((seconds, nanoseconds): (i64, i64)) -> SystemTime {
 
 /// A file as it was read: a source, or the reason why it is none.
 #[derive(Debug)]
-pub(super) struct SeenFile {
+pub(super) struct SeenFile<T> {
     stamp: Stamp,
-    read: Result<SourceFile, String>,
+    read: Result<T, String>,
 }
 
-impl SeenFile {
-    pub(super) fn new(stamp: Stamp, read: Result<SourceFile, String>) -> Self {
+impl<T> SeenFile<T> {
+    pub(super) fn new(stamp: Stamp, read: Result<T, String>) -> Self {
         Self { stamp, read }
     }
 }
 
 /// Source files of one project that were read before.
-#[derive(Debug, Default)]
-pub(crate) struct SeenFiles {
-    files: Mutex<HashMap<PathBuf, SeenFile>>,
+#[derive(Debug)]
+pub(crate) struct SeenFiles<T> {
+    files: Mutex<HashMap<PathBuf, SeenFile<T>>>,
 }
 
-impl SeenFiles {
+impl<T> Default for SeenFiles<T> {
+    fn default() -> Self {
+        Self {
+            files: Mutex::default(),
+        }
+    }
+}
+
+impl<T: Clone> SeenFiles<T> {
     /// What a file is, if it was read before and nobody touched it since.
-    pub(super) fn of(&self, path: &Path) -> Option<Result<SourceFile, String>> {
+    pub(super) fn of(&self, path: &Path) -> Option<Result<T, String>> {
         let files = self.files();
         files.get(path)?;
         drop(files);
@@ -90,7 +96,7 @@ impl SeenFiles {
     }
 
     /// Adds a file that was read at `now`. One whose next change might not show is forgotten.
-    pub(super) fn add(&self, path: &Path, now: SystemTime, file: SeenFile) {
+    pub(super) fn add(&self, path: &Path, now: SystemTime, file: SeenFile<T>) {
         if file.stamp.is_settled(now) {
             self.files().insert(path.to_path_buf(), file);
         } else {
@@ -106,7 +112,7 @@ impl SeenFiles {
         *files = kept;
     }
 
-    fn files(&self) -> MutexGuard<'_, HashMap<PathBuf, SeenFile>> {
+    fn files(&self) -> MutexGuard<'_, HashMap<PathBuf, SeenFile<T>>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -119,7 +125,7 @@ mod tests {
         SystemTime::now() + 2 * COARSEST_CLOCK
     }
 
-    fn seen(path: &Path, now: SystemTime) -> SeenFiles {
+    fn seen(path: &Path, now: SystemTime) -> SeenFiles<()> {
         let seen = SeenFiles::default();
         let stamp = Stamp::of(&path.metadata().unwrap());
         seen.add(path, now, SeenFile::new(stamp, Err("a reason".to_owned())));

@@ -12,7 +12,9 @@ use super::content::{self, MAX_SOURCE_BYTES, ModuleSyntax};
 use super::error::ProjectError;
 use super::language::{Language, ModuleKind};
 use super::package::PackageJson;
-use super::seen_files::{SeenFile, SeenFiles, Stamp};
+use super::seen_files::{self, SeenFile, Stamp};
+
+type SeenFiles = seen_files::SeenFiles<SourceFile>;
 
 /// Files that one call works on.
 const MAX_FILES: usize = 100_000;
@@ -199,15 +201,18 @@ fn look(
     found: &Mutex<Found>,
     seen: &SeenFiles,
 ) -> WalkState {
-    let entry = match entry {
-        Ok(entry) => entry,
+    match entry {
+        Ok(entry) => look_at(root, &entry, found, seen),
         Err(why) => {
             note_failure(root, &why, found);
-            return WalkState::Continue;
+            WalkState::Continue
         }
-    };
+    }
+}
+
+fn look_at(root: &Path, entry: &DirEntry, found: &Mutex<Found>, seen: &SeenFiles) -> WalkState {
     let Some(name) = entry.file_name().to_str() else {
-        if looks_like_source(&entry) {
+        if looks_like_source(entry) {
             locked(found)
                 .unread
                 .push(unread(root, entry.path(), "its name is not UTF-8"));
@@ -218,7 +223,7 @@ fn look(
     let Some((language, by_name)) = Language::of(name).filter(|_| !is_folder) else {
         return WalkState::Continue;
     };
-    match read(root, &entry, (name, language), seen) {
+    match read(root, entry, (name, language), seen) {
         Ok(Some(file)) => {
             let mut found = locked(found);
             found.files.insert(file.path.clone(), (file, by_name));

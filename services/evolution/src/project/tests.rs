@@ -265,11 +265,31 @@ async fn a_repository_that_cannot_be_used_is_told_and_the_project_opens_all_the_
     let bare = open(&tree.path().join("bare.git")).await;
     assert_eq!(
         (bare.git(), bare.git_refusal()),
-        (None, Some("it is a repository without a working tree"))
+        (None, Some(&GitRefusal::Bare))
     );
     write(tree.path(), "broken/.git", "gitdir: nowhere\n");
     let broken = open(&tree.path().join("broken")).await;
     assert!(broken.git().is_none());
+}
+
+#[tokio::test]
+async fn each_refusal_of_git_is_told_apart() {
+    let tree = folder(&[]);
+    git(tree.path(), &["init", "-q", "main"]);
+    let main = tree.path().join("main");
+    git(&main, &["commit", "-q", "--allow-empty", "-m", "one"]);
+    git(&main, &["worktree", "add", "-q", "../linked"]);
+    let linked = tree.path().join("linked");
+    assert!(open(&linked).await.git().is_some());
+    // The worktree of a repository that is gone: `git init` would not help.
+    std::fs::remove_dir_all(&main).unwrap();
+    let lost = open(&linked).await;
+    let Some(GitRefusal::Other(said)) = lost.git_refusal() else {
+        panic!("{:?}", lost.git_refusal())
+    };
+    assert!(said.contains("not a git repository: "), "{said}");
+    let none = open(tree.path()).await;
+    assert_eq!((none.git(), none.git_refusal()), (None, None));
 }
 
 #[tokio::test]

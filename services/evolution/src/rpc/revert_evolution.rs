@@ -1,6 +1,7 @@
 //! RevertEvolution: takes a committed evolution back.
 
 use shim_proto::evolution::v1::{RevertEvolutionRequest, RevertEvolutionResponse};
+use shim_runtime::trace;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -9,6 +10,7 @@ use super::api::Api;
 use super::fields::Fields;
 use crate::error::EvolutionError;
 use crate::metrics::Timed;
+use crate::spans::continued;
 
 pub(super) async fn handle(
     api: &Api,
@@ -25,7 +27,7 @@ pub(super) async fn handle(
     let _cancel_on_drop = cancel.clone().drop_guard();
     let (sender, receiver) = oneshot::channel();
     let engine = api.engine.clone();
-    api.tasks.spawn_contained("evolution_revert", async move {
+    let working = async move {
         let timed = Timed::begin("revert");
         let (id, request_id) = (&request.evolution_id, &request.request_id);
         let reverted = engine
@@ -33,7 +35,9 @@ pub(super) async fn handle(
             .await;
         timed.end(reverted.is_ok());
         let _ = sender.send(reverted);
-    });
+    };
+    let working = continued(trace::current(), working);
+    api.tasks.spawn_contained("evolution_revert", working);
     let reverted = receiver.await.map_err(|_| EvolutionError::Stopping)?;
     Ok(RevertEvolutionResponse {
         evolution: Some(reverted?),

@@ -1,6 +1,7 @@
 //! Streaming mutations: a request that comes twice is one run with two readers, and once it is over, one answer.
 //!
-//! (A) A run goes on while it has a reader; the last that leaves cancels it.
+//! (A) A run goes on while it has a reader; the last that leaves cancels it. Who comes while it winds down waits for its end, and
+//!     begins anew.
 //! (B) A reader that joins sees every message but old progress.
 //! (C) What a run that succeeded answered is in the database before the run is forgotten; what failed may be tried again
 //!     with the same request id.
@@ -110,33 +111,41 @@ where
     F: Future<Output = Result<(), EvolutionError>> + Send + 'static,
 {
     let (sender, stream) = mpsc::channel(WAITING);
-    let reader = match runs.join(&mutation)? {
-        Some(reader) => reader,
-        None => {
-            if let Some(messages) = calls.engine.store.recorded_stream(&mutation.key).await? {
-                let told = sender.clone();
-                let replay = async move {
-                    for message in messages {
-                        if sender.send(Ok(message)).await.is_err() {
-                            return;
-                        }
-                    }
-                };
-                calls.tasks.spawn_stream("evolution_replay", told, replay);
-                return Ok(ResponseStream::new(stream));
-            }
-            let (reader, is_new) = runs.begin(&mutation)?;
-            if is_new {
+    let told = sender.clone();
+    let reader = loop {
+        runs.wait_for_cancelled(&mutation.request_id).await;
+        if let Some(reader) = runs.join(&mutation)? {
+            break reader;
+        }
+        if let Some(messages) = calls.engine.store.recorded_stream(&mutation.key).await? {
+            let replaying = replay(messages, sender);
+            calls
+                .tasks
+                .spawn_stream("evolution_replay", told, replaying);
+            return Ok(ResponseStream::new(stream));
+        }
+        match runs.begin(&mutation)? {
+            Some((reader, true)) => {
                 start(calls, runs, mutation, Arc::clone(&reader.run), work);
+                break reader;
             }
-            reader
+            Some((reader, false)) => break reader,
+            None => {}
         }
     };
-    let told = sender.clone();
     calls
         .tasks
         .spawn_stream("evolution_reader", told, follow(reader, sender));
     Ok(ResponseStream::new(stream))
+}
+
+/// Sends what was answered before.
+async fn replay<T>(messages: Vec<T>, sender: mpsc::Sender<Result<T, Status>>) {
+    for message in messages {
+        if sender.send(Ok(message)).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Runs `work` with a log.
@@ -252,20 +261,34 @@ impl<T: Streamed> Log<T> {
 }
 
 impl<T> Runs<T> {
-    /// A reader of the run of this mutation, if it runs.
-    fn join(&self, mutation: &Mutation) -> Result<Option<Reader<T>>, EvolutionError> {
-        let running = lock(&self.0);
-        running
-            .get(&mutation.request_id)
-            .map(|run| run.reader(mutation))
-            .transpose()
+    /// Waits for the end of a run that was cancelled: its answer is nobody's any more.
+    async fn wait_for_cancelled(&self, request_id: &str) {
+        let run = lock(&self.0).get(request_id).cloned();
+        if let Some(run) = run.filter(|run| run.cancel.is_cancelled()) {
+            // It cannot fail: the run holds the sender.
+            let _ = run.log.subscribe().wait_for(|log| log.end.is_some()).await;
+        }
     }
 
-    /// A reader of the run of this mutation, which may begin with it.
-    fn begin(&self, mutation: &Mutation) -> Result<(Reader<T>, bool), EvolutionError> {
+    /// A reader of the run of this mutation, if it runs and was not cancelled.
+    fn join(&self, mutation: &Mutation) -> Result<Option<Reader<T>>, EvolutionError> {
+        let running = lock(&self.0);
+        match running.get(&mutation.request_id) {
+            Some(run) => run.reader(mutation),
+            None => Ok(None),
+        }
+    }
+
+    /// A reader of the run of this mutation, which may begin with it; `None` while a cancelled one has not ended.
+    fn begin(&self, mutation: &Mutation) -> Result<Option<(Reader<T>, bool)>, EvolutionError> {
         let mut running = lock(&self.0);
         if let Some(run) = running.get(&mutation.request_id) {
-            return Ok((run.reader(mutation)?, false));
+            if let Some(reader) = run.reader(mutation)? {
+                return Ok(Some((reader, false)));
+            }
+            if run.log.borrow().end.is_none() {
+                return Ok(None);
+            }
         }
         let (log, _) = watch::channel(Log {
             messages: Vec::new(),
@@ -280,21 +303,27 @@ impl<T> Runs<T> {
         });
         let reader = run.reader(mutation)?;
         running.insert(mutation.request_id.clone(), run);
-        Ok((reader, true))
+        Ok(reader.map(|reader| (reader, true)))
     }
 }
 
 impl<T> Run<T> {
-    fn reader(self: &Arc<Self>, mutation: &Mutation) -> Result<Reader<T>, EvolutionError> {
+    /// One reader more; `None` if the run was cancelled.
+    fn reader(self: &Arc<Self>, mutation: &Mutation) -> Result<Option<Reader<T>>, EvolutionError> {
         if self.request != mutation.request {
             let reused = SqliteError::RequestIdReused(mutation.request_id.clone());
             return Err(reused.into());
         }
-        *lock(&self.readers) += 1;
-        Ok(Reader {
+        let mut readers = lock(&self.readers);
+        // The last reader cancels while it holds the lock.
+        if self.cancel.is_cancelled() {
+            return Ok(None);
+        }
+        *readers += 1;
+        Ok(Some(Reader {
             run: Arc::clone(self),
             log: self.log.subscribe(),
-        })
+        }))
     }
 }
 

@@ -35,24 +35,7 @@ pub(super) fn compared(lab: &Lab, shown: &Evolution, commit: &str) -> Compared {
     if parents != [base.as_str()] {
         found.beyond.push(format!("its parents are {parents:?}"));
     }
-    let raw = text(&[
-        "diff",
-        "--raw",
-        "--no-renames",
-        "--no-abbrev",
-        &base,
-        commit,
-    ]);
-    let mut changed = BTreeSet::new();
-    for line in raw.lines() {
-        let (modes, path) = line.split_once('\t').unwrap();
-        changed.insert(path.to_owned());
-        let words: Vec<&str> = modes.split(' ').collect();
-        let is_kept = words[0] == format!(":{}", words[1]) || words[4] == "A";
-        if !is_kept {
-            found.beyond.push(format!("{path}: {modes}"));
-        }
-    }
+    let changed = changed_files(lab, &base, commit, &mut found);
     let named: BTreeSet<String> = shown.files.iter().map(|file| file.path.clone()).collect();
     for path in named.symmetric_difference(&changed) {
         found
@@ -72,6 +55,23 @@ pub(super) fn compared(lab: &Lab, shown: &Evolution, commit: &str) -> Compared {
         compare(file, &before, &after, &mut found);
     }
     found
+}
+
+/// The files that a commit changes; a mode that changed is told.
+fn changed_files(lab: &Lab, base: &str, commit: &str, found: &mut Compared) -> BTreeSet<String> {
+    let raw = lab.git(&["diff", "--raw", "--no-renames", "--no-abbrev", base, commit]);
+    let raw = String::from_utf8(raw).unwrap();
+    let mut changed = BTreeSet::new();
+    for line in raw.lines() {
+        let (modes, path) = line.split_once('\t').unwrap();
+        changed.insert(path.to_owned());
+        let words: Vec<&str> = modes.split(' ').collect();
+        let is_kept = words[0] == format!(":{}", words[1]) || words[4] == "A";
+        if !is_kept {
+            found.beyond.push(format!("{path}: {modes}"));
+        }
+    }
+    changed
 }
 
 fn compare(file: &FileChange, before: &[u8], after: &[u8], found: &mut Compared) {

@@ -54,6 +54,9 @@ pub(super) struct Evolving {
     /// Committed ones at whose commit the package's own tests pass, as many as before.
     pub(super) green: usize,
     pub(super) red: Vec<String>,
+    /// First runs that failed; what became of the second is above.
+    #[serde(default)]
+    pub(super) unsteady: Vec<String>,
     pub(super) lines: usize,
     pub(super) indented: usize,
     pub(super) beyond: Vec<String>,
@@ -101,15 +104,7 @@ impl Outcome {
                 "{came} findings came, and the report counts {told}"
             ));
         }
-        let lists = [
-            ("a tool failed", &analysis.failed_tools),
-            ("beyond meaning", &evolving.beyond),
-            ("its tests fail afterwards", &evolving.red),
-            ("not verified", &evolving.failed),
-            ("no test verified it", &evolving.unproved),
-            ("beyond the new tests", &generating.beyond),
-        ];
-        for (what, list) in lists {
+        for (what, list) in self.lists() {
             faults.extend(list.iter().map(|text| format!("{what}: {text}")));
         }
         if generating.kept != generating.passed {
@@ -122,6 +117,18 @@ impl Outcome {
             faults.push(format!("{kept} tests were kept, {passed} pass: {error}"));
         }
         faults
+    }
+
+    /// Lists that must be empty.
+    fn lists(&self) -> [(&'static str, &[String]); 6] {
+        [
+            ("a tool failed", &self.analysis.failed_tools),
+            ("beyond meaning", &self.evolving.beyond),
+            ("its tests fail afterwards", &self.evolving.red),
+            ("not verified", &self.evolving.failed),
+            ("no test verified it", &self.evolving.unproved),
+            ("beyond the new tests", &self.generating.beyond),
+        ]
     }
 
     fn path(name: &str) -> std::path::PathBuf {
@@ -163,12 +170,22 @@ fn tables(outcomes: &[Outcome]) -> String {
     usable
         .iter()
         .for_each(|it| text.push_str(&generating_row(it)));
-    let notes: [(&str, Notes); 4] = [
+    text.push_str(&notes(outcomes));
+    text
+}
+
+/// What the tables have no room for, under titles.
+fn notes(outcomes: &[Outcome]) -> String {
+    let mut text = String::new();
+    let notes: [(&str, Notes); 5] = [
         ("Not used", |it| {
             let why = Some(it.unusable.clone());
             why.filter(|why| !why.is_empty()).into_iter().collect()
         }),
         ("Faults", Outcome::faults),
+        ("Own tests that failed in the first of two runs", |it| {
+            it.evolving.unsteady.clone()
+        }),
         ("Discarded", |it| it.evolving.discarded.clone()),
         ("No test", |it| {
             let error = Some(it.generating.error.clone());

@@ -45,24 +45,7 @@ impl Lab {
             &["-a", &format!("{}/.", source.display()), "."],
         )
         .unwrap();
-        let lines: [&[&str]; 4] = [
-            &["init", "-q", "-b", "main"],
-            &["config", "core.autocrlf", "false"],
-            &["add", "-A"],
-            &[
-                "-c",
-                "user.name=Ada",
-                "-c",
-                "user.email=ada@example.org",
-                "commit",
-                "-q",
-                "-m",
-                "The package as it is published",
-            ],
-        ];
-        for args in lines {
-            run(&root, "git", args).unwrap();
-        }
+        commit(&root);
         let background = BackgroundTasks::new("suite", &Shutdown::new());
         let engine = engine(&folder.path().join("data"), &root, &background);
         Self {
@@ -146,6 +129,28 @@ impl Lab {
             }
         }
         left
+    }
+}
+
+/// Makes a repository of a folder, with all its files committed.
+fn commit(root: &Path) {
+    let lines: [&[&str]; 4] = [
+        &["init", "-q", "-b", "main"],
+        &["config", "core.autocrlf", "false"],
+        &["add", "-A"],
+        &[
+            "-c",
+            "user.name=Ada",
+            "-c",
+            "user.email=ada@example.org",
+            "commit",
+            "-q",
+            "-m",
+            "The package as it is published",
+        ],
+    ];
+    for args in lines {
+        run(root, "git", args).unwrap();
     }
 }
 

@@ -43,9 +43,14 @@ impl fmt::Display for Own {
         if self.exited_well {
             return Ok(());
         }
-        let from = self.said.len().saturating_sub(600);
-        let from = (from..).find(|at| self.said.is_char_boundary(*at));
-        write!(f, ": {}", &self.said[from.unwrap_or(0)..])
+        let is_telling = |line: &&str| {
+            let line = line.trim_start();
+            let marks = ["not ok", "FAIL", "1) ", "● ", "Error:"];
+            marks.iter().any(|mark| line.starts_with(mark))
+        };
+        let telling = self.said.lines().find(is_telling);
+        let last = self.said.lines().rfind(|line| !line.trim().is_empty());
+        write!(f, ": {}", telling.or(last).unwrap_or_default().trim())
     }
 }
 

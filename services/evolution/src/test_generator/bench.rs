@@ -1,21 +1,47 @@
 //! The copy that a generation works in: its modules as they are, changed or with mutants, and files that its runner runs.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::context::{Options, Tools};
-use super::tools::{FoundModule, Instrumented};
+use super::tools::{self, FoundModule, Instrumented};
 use crate::domain::testing::habits::Habits;
 use crate::domain::testing::render::quoted;
 use crate::domain::testing::runner::RunnerKind;
 use crate::error::EvolutionError;
 use crate::test_runs::{RunRequest, Sandbox, Suite, TestRun, TestRunError};
 
-const DRIVER: &str = include_str!("../../tools/tests/driver.cjs");
-const DRIVER_NAME: &str = "shim-driver.cjs";
+/// What runs within the project's runner; it lies beside the copy, where no runner takes it for a test.
+const DRIVER: [(&str, &str); 6] = [
+    (
+        "driver.cjs",
+        include_str!("../../tools/tests/driver/driver.cjs"),
+    ),
+    (
+        "observe.cjs",
+        include_str!("../../tools/tests/driver/observe.cjs"),
+    ),
+    (
+        "screen.cjs",
+        include_str!("../../tools/tests/driver/screen.cjs"),
+    ),
+    (
+        "calls.cjs",
+        include_str!("../../tools/tests/driver/calls.cjs"),
+    ),
+    (
+        "effects.cjs",
+        include_str!("../../tools/tests/driver/effects.cjs"),
+    ),
+    (
+        "literals.cjs",
+        include_str!("../../tools/tests/driver/literals.cjs"),
+    ),
+];
 
 /// A copy of the project, and how its tests are run and written.
 pub(super) struct Bench<'a> {
@@ -24,6 +50,10 @@ pub(super) struct Bench<'a> {
     pub(super) suite: Suite,
     pub(super) habits: Habits,
     pub(super) run_limit: Duration,
+    /// The seed of what fast-check makes in new tests.
+    pub(super) seed: u32,
+    /// Whether tests of the project can import fast-check.
+    pub(super) has_fast_check: bool,
     /// Whether Jest loads modules as the language defines them.
     is_native_esm: bool,
     originals: BTreeMap<String, String>,
@@ -41,12 +71,16 @@ impl<'a> Bench<'a> {
         let has = |text: &str| text.contains("experimental-vm-modules");
         let in_env = command.env.iter().any(|(_, value)| has(value));
         let is_native_esm = in_env || command.node_options.iter().any(|word| has(&word.text));
+        let packages = sandbox.root().join("node_modules");
+        let has_fast_check = packages.join("fast-check/package.json").is_file();
         Self {
             tools,
             sandbox,
             suite,
             habits,
             run_limit: options.run_limit,
+            seed: tools::seed_of(options.seed),
+            has_fast_check,
             is_native_esm,
             originals: BTreeMap::new(),
         }
@@ -148,16 +182,19 @@ impl<'a> Bench<'a> {
             &format!("{}/shim-{name}.js", parent(&module.path)),
             |path| self.has(path),
         );
-        let home = parent(&path).to_owned();
-        let driver = if home.is_empty() {
-            DRIVER_NAME.to_owned()
-        } else {
-            format!("{home}/{DRIVER_NAME}")
-        };
-        self.write(&driver, DRIVER)?;
+        self.place_driver()?;
         let text = self.harness(name, &path, module, &folder.to_string_lossy());
         self.write(&path, &text)?;
         Ok(path)
+    }
+
+    fn place_driver(&self) -> Result<(), EvolutionError> {
+        let folder = self.sandbox.beside().join("driver");
+        std::fs::create_dir_all(&folder).map_err(Self::failed("the driver"))?;
+        for (name, text) in DRIVER {
+            std::fs::write(folder.join(name), text).map_err(Self::failed("the driver"))?;
+        }
+        Ok(())
     }
 
     fn harness(&self, name: &str, path: &str, module: &FoundModule, folder: &str) -> String {
@@ -168,22 +205,24 @@ impl<'a> Bench<'a> {
             RunnerKind::Jest => self.is_native_esm && self.habits.is_esm,
             _ => self.habits.is_esm,
         };
-        let body = format!("driver.run(subject, {}, {})", quoted(folder), quoted(name));
+        let driver = quoted(&format!("{folder}/driver/driver.cjs"));
+        let (loaded, load) = if is_esm {
+            let start = format!(
+                "import {{ createRequire }} from 'node:module';\nconst driver = createRequire(import.meta.url)({driver});\n"
+            );
+            (start, format!("import({specifier})"))
+        } else {
+            let start = format!("const driver = require({driver});\n");
+            (start, format!("require({specifier})"))
+        };
         let runner = match (kind, is_esm) {
             (RunnerKind::Vitest, _) => "import { test } from 'vitest';\n",
             (RunnerKind::NodeTest, true) => "import { test } from 'node:test';\n",
             (RunnerKind::NodeTest, false) => "const { test } = require('node:test');\n",
             _ => "",
         };
-        let loaded = if is_esm {
-            format!(
-                "import {{ createRequire }} from 'node:module';\nimport * as subject from {specifier};\nconst driver = createRequire(import.meta.url)('./{DRIVER_NAME}');\n"
-            )
-        } else {
-            format!(
-                "const subject = require({specifier});\nconst driver = require('./{DRIVER_NAME}');\n"
-            )
-        };
+        let (folder, name) = (quoted(folder), quoted(name));
+        let body = format!("driver.run(() => {load}, {folder}, {name})");
         let test = match kind {
             RunnerKind::Mocha => {
                 let (_, case) = self.habits.words();
@@ -199,8 +238,7 @@ impl<'a> Bench<'a> {
 
     /// The lines that a driver wrote so far.
     pub(super) fn journal<T: DeserializeOwned>(&self, name: &str) -> Vec<T> {
-        let path = self.sandbox.beside().join(format!("{name}.journal"));
-        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let text = std::fs::read_to_string(self.journal_path(name)).unwrap_or_default();
         // The last line may be cut, where the process died.
         text.lines()
             .filter_map(|line| serde_json::from_str(line).ok())
@@ -209,7 +247,11 @@ impl<'a> Bench<'a> {
 
     /// Forgets what a driver wrote.
     pub(super) fn forget(&self, name: &str) {
-        let _ = std::fs::remove_file(self.sandbox.beside().join(format!("{name}.journal")));
+        let _ = std::fs::remove_file(self.journal_path(name));
+    }
+
+    pub(super) fn journal_path(&self, name: &str) -> PathBuf {
+        self.sandbox.beside().join(format!("{name}.journal"))
     }
 }
 

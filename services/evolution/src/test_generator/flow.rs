@@ -20,6 +20,7 @@ use crate::domain::testing::candidates::{Candidate, candidates};
 use crate::domain::testing::selection::choose;
 use crate::error::EvolutionError;
 use crate::project::{Project, SourceFiles};
+use crate::test_runs::Verdict;
 use crate::tool_host::HostError;
 
 pub(super) async fn generate(
@@ -100,12 +101,15 @@ impl Generation<'_> {
         let kept = files.iter().flat_map(|file| &file.tests);
         let kept: BTreeSet<u32> = kept.map(|(test, _)| test.id).collect();
         let killed = self.tell(&chosen, &tried, &kept, &dropped, on_function);
-        let scores = self.scores(&chosen, &reached, &tried.own, &killed);
+        let mut scores = self.scores(&chosen, &reached, &tried.own, &killed);
+        if !before.is_counted() {
+            scores.0 = -1.0;
+        }
         let first = before.figures(&self.instrumented, scores.0);
         let (mut last, mut evolution) = (first, None);
         if !files.is_empty() {
             progress.tell("tests", "all tests together", 0, 0);
-            let after = measure(&mut self.bench, &self.instrumented, "hits-after").await?;
+            let after = self.measure_after(&before).await?;
             last = after.figures(&self.instrumented, scores.1);
             let why = why(&files, &before, &after, [&first, &last]);
             evolution = Some(proposal(project.clone(), &self.new_files(&files), why));
@@ -120,6 +124,14 @@ impl Generation<'_> {
             seed: self.options.seed,
             ..TestGenerationReport::default()
         })
+    }
+
+    /// The figures with the new tests; a suite that never ends is not waited for twice.
+    async fn measure_after(&mut self, before: &Measured) -> Result<Measured, EvolutionError> {
+        match before.run.verdict {
+            Verdict::TimedOut => Ok(Measured::unknown(before)),
+            _ => measure(&mut self.bench, &self.instrumented, "hits-after").await,
+        }
     }
 
     /// Makes tests of what functions do, and tries them against mutants.
@@ -140,8 +152,7 @@ impl Generation<'_> {
         progress.tell("mutants", text, 0, 0);
         let bench = &mut self.bench;
         let screened = screen(bench, chosen, &self.by_path, &tests).await?;
-        let suite_time = before.run.duration;
-        let own = measure::before(bench, chosen, &self.by_path, reached, suite_time).await?;
+        let own = measure::before(bench, chosen, &self.by_path, reached, &before.run).await?;
         Ok(Tried {
             tests,
             screened,

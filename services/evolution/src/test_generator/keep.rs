@@ -20,6 +20,8 @@ pub(super) struct ModuleTests<'a> {
     pub(super) module: &'a FoundModule,
     pub(super) path: String,
     pub(super) tests: Vec<(&'a Candidate, String)>,
+    /// Numbers of the properties whose inputs fast-check makes.
+    random: BTreeSet<u32>,
 }
 
 /// Why tests went, by their numbers.
@@ -28,6 +30,7 @@ pub(super) type Dropped = BTreeMap<u32, &'static str>;
 impl<'a> ModuleTests<'a> {
     pub(super) fn new(bench: &Bench<'_>, module: &'a FoundModule, tests: &[&'a Candidate]) -> Self {
         let mut named = Vec::new();
+        let mut random = BTreeSet::new();
         for function in &module.functions {
             let own: Vec<&Candidate> = tests
                 .iter()
@@ -35,12 +38,17 @@ impl<'a> ModuleTests<'a> {
                 .filter(|test| test.f == function.id)
                 .collect();
             let titles = titles(&own);
+            if bench.has_fast_check && !function.arbitraries.is_empty() {
+                let properties = own.iter().filter(|test| test.is_property());
+                random.extend(properties.map(|test| test.id));
+            }
             named.extend(own.into_iter().zip(titles));
         }
         Self {
             module,
             path: bench.habits.path_for(&module.path, |path| bench.has(path)),
             tests: named,
+            random,
         }
     }
 
@@ -73,11 +81,33 @@ impl<'a> ModuleTests<'a> {
                     f: it.id,
                     exported: it.exported.clone(),
                     name: it.name.clone(),
+                    holder: it.holder.clone(),
+                    member: it.member.clone(),
                     access: it.access.clone(),
                 })
                 .collect(),
+            arbitraries: self.arbitraries(),
+            seed: bench.seed,
             tests,
         })
+    }
+
+    fn arbitraries(&self) -> BTreeMap<u32, Vec<String>> {
+        let functions = &self.module.functions;
+        let random = self
+            .tests
+            .iter()
+            .filter(|(test, _)| self.random.contains(&test.id));
+        let sources = random.filter_map(|(test, _)| {
+            let function = functions.iter().find(|it| it.id == test.f)?;
+            Some((test.id, function.arbitraries.clone()))
+        });
+        sources.collect()
+    }
+
+    /// Writes properties that do not hold for what fast-check makes with tables of the inputs that were seen.
+    fn settle(&mut self, failed: &[u32]) {
+        self.random.retain(|id| !failed.contains(id));
     }
 
     fn reported(&self, test: &Candidate, title: &str) -> String {
@@ -130,6 +160,7 @@ pub(super) async fn repeat(
     seed: u64,
     dropped: &mut Dropped,
 ) -> Result<(), EvolutionError> {
+    settle_properties(bench, files).await?;
     let most = files.iter().map(|file| file.tests.len()).max().unwrap_or(0);
     for (round, order) in orders(most, seed).iter().enumerate() {
         bench
@@ -155,6 +186,23 @@ pub(super) async fn repeat(
         if files.is_empty() {
             break;
         }
+    }
+    Ok(())
+}
+
+/// A property was seen to hold for the inputs that were tried, not for those that fast-check makes.
+async fn settle_properties(
+    bench: &Bench<'_>,
+    files: &mut [ModuleTests<'_>],
+) -> Result<(), EvolutionError> {
+    if files.iter().all(|file| file.random.is_empty()) {
+        return Ok(());
+    }
+    write_files(bench, files)?;
+    let run = run_files(bench, files).await?;
+    for file in files.iter_mut() {
+        let failed = file.not_passed(&run);
+        file.settle(&failed);
     }
     Ok(())
 }

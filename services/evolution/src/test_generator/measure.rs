@@ -17,8 +17,30 @@ const MAX_SAMPLES: usize = 30;
 /// A run of the whole suite, and which statements it reached.
 pub(super) struct Measured {
     pub(super) run: TestRun,
-    /// Statements by the place of their module and their own; `None` if nothing could be counted.
-    hits: Option<BTreeSet<(usize, usize)>>,
+    /// What was reached; `None` if nothing could be counted.
+    hits: Option<Hits>,
+}
+
+/// What a run reached: places of modules, and of statements or ways of branches in them.
+#[derive(Default)]
+struct Hits {
+    statements: BTreeSet<(usize, usize)>,
+    ways: BTreeSet<(usize, usize)>,
+}
+
+impl Hits {
+    fn parse(text: &str) -> Self {
+        let mut hits = Self::default();
+        for (module, place) in text.lines().filter_map(|line| line.split_once(':')) {
+            let Ok(module) = module.parse() else { continue };
+            let (set, number) = match place.strip_prefix('b') {
+                Some(way) => (&mut hits.ways, way),
+                None => (&mut hits.statements, place),
+            };
+            set.extend(number.parse().map(|number| (module, number)));
+        }
+        hits
+    }
 }
 
 /// Runs the whole suite over modules that count their statements; if that does not pass, over the modules as they are.
@@ -35,24 +57,37 @@ pub(super) async fn measure(
     let counted = bench.run(&[], env, bench.run_limit).await;
     bench.restore()?;
     let counted = counted?;
+    let hits = || Hits::parse(&std::fs::read_to_string(&file).unwrap_or_default());
     if counted.is_passed() || counted.verdict == Verdict::NoTests {
-        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let hits = Some(hits());
+        return Ok(Measured { run: counted, hits });
+    }
+    // What does not end with counters does not end without them.
+    if counted.verdict == Verdict::TimedOut {
         return Ok(Measured {
             run: counted,
-            hits: Some(text.lines().filter_map(place).collect()),
+            hits: None,
         });
     }
-    // Counters change the text of functions, which some tests look at.
+    // Counters change the text of functions, which some tests look at. Tests that fail all the same reach what they reach.
     let run = bench.run(&[], Vec::new(), bench.run_limit).await?;
-    Ok(Measured { run, hits: None })
-}
-
-fn place(line: &str) -> Option<(usize, usize)> {
-    let (module, statement) = line.split_once(':')?;
-    Some((module.parse().ok()?, statement.parse().ok()?))
+    let is_same = run.verdict == Verdict::Failed
+        && counted.verdict == Verdict::Failed
+        && (run.passed, run.failed) == (counted.passed, counted.failed)
+        && run.passed > 0;
+    let hits = is_same.then(hits);
+    Ok(Measured { run, hits })
 }
 
 impl Measured {
+    /// Of a suite that is not run again.
+    pub(super) fn unknown(earlier: &Self) -> Self {
+        Self {
+            run: earlier.run.clone(),
+            hits: None,
+        }
+    }
+
     /// Covered lines of the modules, 0..1; negative if nothing could be counted.
     pub(super) fn lines(&self, modules: &[Instrumented]) -> f64 {
         let Some(hits) = &self.hits else {
@@ -63,12 +98,26 @@ impl Measured {
         for (at, module) in modules.iter().enumerate() {
             for (number, statement) in module.statements.iter().enumerate() {
                 all.insert((at, statement.line));
-                if hits.contains(&(at, number)) {
+                if hits.statements.contains(&(at, number)) {
                     covered.insert((at, statement.line));
                 }
             }
         }
         share(covered.len(), all.len())
+    }
+
+    /// Ways of branches that were taken, 0..1; negative if nothing could be counted or there is none.
+    fn branches(&self, modules: &[Instrumented]) -> f64 {
+        let Some(hits) = &self.hits else {
+            return -1.0;
+        };
+        let all = modules.iter().map(|module| module.branches.len()).sum();
+        share(hits.ways.len(), all)
+    }
+
+    /// Whether what a run reached is known.
+    pub(super) fn is_counted(&self) -> bool {
+        self.hits.is_some()
     }
 
     /// Whether a function was reached; `false` if nothing could be counted.
@@ -82,17 +131,24 @@ impl Measured {
         else {
             return false;
         };
-        let inside = |start: usize| function.start <= start && start < function.end;
+        let inside = |start: usize| {
+            let mut parts = function.parts();
+            parts.any(|part| part.start <= start && start < part.end)
+        };
         let mut statements = modules[at].statements.iter().enumerate();
-        statements.any(|(number, it)| inside(it.start) && hits.contains(&(at, number)))
+        statements.any(|(number, it)| inside(it.start) && hits.statements.contains(&(at, number)))
     }
 
     /// The figures as told.
     pub(super) fn figures(&self, modules: &[Instrumented], mutation_score: f64) -> TestFigures {
         TestFigures {
             lines: self.lines(modules),
-            branches: -1.0,
-            mutation_score,
+            branches: self.branches(modules),
+            // Without a count of what ran, no mutant was tried either.
+            mutation_score: match self.hits {
+                Some(_) => mutation_score,
+                None => -1.0,
+            },
             tests: self.run.passed as u64,
         }
     }
@@ -139,7 +195,7 @@ pub(super) async fn before(
     modules: &[FoundModule],
     instrumented: &BTreeMap<String, Instrumented>,
     reached: &BTreeSet<u32>,
-    suite_time: Duration,
+    suite: &TestRun,
 ) -> Result<Before, EvolutionError> {
     let own = modules
         .iter()
@@ -148,6 +204,11 @@ pub(super) async fn before(
         .flat_map(|made| &made.mutants)
         .filter(|mutant| reached.contains(&mutant.f));
     let mutants: Vec<u32> = mutants.map(|mutant| mutant.id).collect();
+    // A suite that fails without a mutant says nothing by failing with one.
+    if !suite.is_passed() {
+        return Ok(Before::default());
+    }
+    let suite_time = suite.duration;
     if mutants.is_empty() || suite_time > BEFORE_BUDGET / 3 {
         return Ok(Before::default());
     }

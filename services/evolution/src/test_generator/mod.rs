@@ -19,6 +19,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod watch;
 
 use shim_proto::evolution::v1::TestGenerationReport;
 

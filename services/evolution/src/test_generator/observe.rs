@@ -1,19 +1,24 @@
 //! What functions do with inputs, seen twice: in two processes with other time zones, locales and days.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::bench::Bench;
 use super::tools::{FoundFunction, FoundModule};
+use super::watch::Ended;
 use crate::domain::testing::observation::Seen;
+use crate::domain::testing::verdict::TestRun;
 use crate::error::EvolutionError;
-use crate::test_runs::TestRun;
 
-/// How long a process may observe, and how often one that died is begun anew without the call that it died in.
+/// How long a process may observe, and how long all that are begun anew, without the calls that they died in, may take together.
 const LIMIT: Duration = Duration::from_secs(60);
-const MAX_STARTS: usize = 5;
+const BUDGET: Duration = Duration::from_secs(240);
+/// Of a function that ended its process this often no more calls are made.
+const MAX_DEATHS: usize = 2;
+/// How often a module is begun whose driver was not even started.
+const MAX_EMPTY: usize = 3;
 
 /// What was seen of each function's calls, by the places of their inputs.
 pub(super) type Observed = BTreeMap<u32, BTreeMap<usize, Seen>>;
@@ -37,6 +42,9 @@ struct Target<'a> {
     id: u32,
     access: &'a str,
     name: &'a str,
+    member: &'a str,
+    kind: &'a str,
+    state: &'a [String],
     cases: Vec<&'a [String]>,
 }
 
@@ -47,6 +55,8 @@ struct Line {
     f: u32,
     #[serde(default)]
     at: usize,
+    #[serde(default)]
+    why: String,
     #[serde(flatten)]
     seen: Seen,
 }
@@ -67,48 +77,28 @@ pub(super) struct Look {
     pub(super) observed: Observed,
     /// Functions that their module does not export at run time.
     pub(super) missing: BTreeSet<u32>,
+    /// Functions whose calls are not gone on with, with the reason.
+    pub(super) given_up: BTreeMap<u32, String>,
     /// Modules that could not be loaded by the runner, with the reason.
     pub(super) unloaded: BTreeMap<String, String>,
 }
 
-/// Looks at all functions twice.
+/// Looks at all functions twice; the second time not at what the first one gave up.
 pub(super) async fn observe(
     bench: &mut Bench<'_>,
     modules: &[FoundModule],
 ) -> Result<[Look; 2], EvolutionError> {
-    let first = look(bench, modules, 0).await?;
-    let second = look(bench, modules, 1).await?;
-    Ok([first, second])
-}
-
-async fn look(
-    bench: &mut Bench<'_>,
-    modules: &[FoundModule],
-    which: usize,
-) -> Result<Look, EvolutionError> {
-    let (zone, locale, _) = SURROUNDINGS[which];
-    let mut looking = Looking {
-        modules,
-        which,
-        look: Look::default(),
-        skip: BTreeSet::new(),
-    };
-    for start in 0..MAX_STARTS {
-        let files = looking.stage(bench, start == 0)?;
-        if files.is_empty() {
-            break;
-        }
-        let env = [("TZ", zone), ("LANG", locale), ("LC_ALL", locale)];
-        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let paths: Vec<String> = files.iter().map(|(_, path)| path.clone()).collect();
-        let run = bench.run(&paths, env.to_vec(), LIMIT).await?;
-        looking.take_journals(bench, &files, &run);
-        let mut names = files.iter().map(|(at, _)| looking.name(*at));
-        if names.all(|name| is_finished(bench, &name)) {
-            break;
-        }
-    }
-    Ok(looking.look)
+    let mut first = Looking::new(modules, 0);
+    first.look(bench).await?;
+    let mut second = Looking::new(modules, 1);
+    second.look.given_up = first.look.given_up.clone();
+    second.skip = first.skip.clone();
+    second.look(bench).await?;
+    // What only the second look gave up is given up as well.
+    let Looking { look: again, .. } = second;
+    let given_up = again.given_up.clone();
+    first.look.given_up.extend(given_up);
+    Ok([first.look, again])
 }
 
 /// A look between its processes.
@@ -119,50 +109,176 @@ struct Looking<'a> {
     look: Look,
     /// Calls that a process died in.
     skip: BTreeSet<String>,
+    deaths: BTreeMap<u32, usize>,
+    /// How often the driver of a module was not even started.
+    empty: BTreeMap<usize, usize>,
 }
 
-impl Looking<'_> {
+impl<'a> Looking<'a> {
+    fn new(modules: &'a [FoundModule], which: usize) -> Self {
+        Self {
+            modules,
+            which,
+            look: Look::default(),
+            skip: BTreeSet::new(),
+            deaths: BTreeMap::new(),
+            empty: BTreeMap::new(),
+        }
+    }
+
+    async fn look(&mut self, bench: &mut Bench<'_>) -> Result<(), EvolutionError> {
+        let (zone, locale, _) = SURROUNDINGS[self.which];
+        let began = Instant::now();
+        let mut open: Vec<usize> = (0..self.modules.len()).collect();
+        while !open.is_empty() && began.elapsed() < BUDGET {
+            let files = self.stage(bench, &open)?;
+            let env = [("TZ", zone), ("LANG", locale), ("LC_ALL", locale)];
+            let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let (names, paths) = (files.iter(), files.iter());
+            let names: Vec<String> = names.map(|(at, _)| self.name(*at)).collect();
+            let paths: Vec<String> = paths.map(|(_, path)| path.clone()).collect();
+            let ended = bench
+                .run_drivers(&names, &paths, env.to_vec(), LIMIT)
+                .await?;
+            open = self.take_journals(bench, &files, &ended);
+        }
+        self.give_up(&open);
+        Ok(())
+    }
+
     fn name(&self, at: usize) -> String {
         format!("observe{}-{at}", self.which)
     }
 
-    /// Writes the test files of the modules that have calls left; each with its module's number.
+    /// Writes the test files of modules; each with its module's number.
     fn stage(
         &self,
         bench: &mut Bench<'_>,
-        is_first: bool,
+        open: &[usize],
     ) -> Result<Vec<(usize, String)>, EvolutionError> {
         let mut files = Vec::new();
-        for (at, module) in self.modules.iter().enumerate() {
-            let name = self.name(at);
-            let is_done = !is_first && is_finished(bench, &name);
-            if !is_done && !self.look.unloaded.contains_key(&module.path) {
-                bench.forget(&name);
-                files.push((at, bench.stage(&name, module, &self.plan(module))?));
-            }
+        for at in open {
+            let module = &self.modules[*at];
+            let name = self.name(*at);
+            bench.forget(&name);
+            files.push((*at, bench.stage(&name, module, &self.plan(module))?));
         }
         Ok(files)
     }
 
     fn plan<'m>(&self, module: &'m FoundModule) -> Plan<'m> {
         let seen = seen_keys(&self.look, module);
+        let functions = module.functions.iter();
+        let functions = functions.filter(|it| !self.look.given_up.contains_key(&it.id));
         Plan {
             mode: "observe",
             days: SURROUNDINGS[self.which].2,
-            functions: module.functions.iter().map(target).collect(),
+            functions: functions.map(target).collect(),
             skip: self.skip.iter().cloned().chain(seen).collect(),
         }
     }
 
-    fn take_journals(&mut self, bench: &Bench<'_>, files: &[(usize, String)], run: &TestRun) {
+    /// Takes over what drivers wrote; the modules that have to be begun anew.
+    fn take_journals(
+        &mut self,
+        bench: &Bench<'_>,
+        files: &[(usize, String)],
+        ended: &Ended,
+    ) -> Vec<usize> {
+        let mut open = Vec::new();
+        let mut names = files.iter().map(|(at, _)| self.name(*at));
+        let is_explained = names.any(|name| bench.is_open(&name));
         for (at, path) in files {
             bench.remove(path);
-            let lines: Vec<Line> = bench.journal(&self.name(*at));
-            if lines.is_empty() {
-                let module = self.modules[*at].path.clone();
-                self.look.unloaded.insert(module, run.summary());
+            let name = self.name(*at);
+            let lines: Vec<Line> = bench.journal(&name);
+            let is_left = if lines.is_empty() {
+                is_explained || self.take_silence(*at, ended)
+            } else {
+                self.take(*at, lines, ended.is_blamed(&name))
+            };
+            if is_left {
+                open.push(*at);
             }
-            take(lines, &mut self.look, &mut self.skip);
+        }
+        open
+    }
+
+    /// A driver that wrote nothing, though no other one ended the process: its file cannot be run.
+    fn take_silence(&mut self, at: usize, ended: &Ended) -> bool {
+        let empty = self.empty.entry(at).or_default();
+        *empty += 1;
+        let run = ended.run.as_ref();
+        let is_sure = run.is_some_and(|run| !run.tests.is_empty() || !run.broken_files.is_empty());
+        if *empty < MAX_EMPTY && !is_sure {
+            return true;
+        }
+        let why = run.map_or_else(|| "it does not end".to_owned(), TestRun::summary);
+        self.look
+            .unloaded
+            .insert(self.modules[at].path.clone(), why);
+        false
+    }
+
+    /// Takes over a journal; whether its module has to be begun anew. What began and did not end is what the process died in: it is
+    /// not made again.
+    fn take(&mut self, at: usize, lines: Vec<Line>, is_blamed: bool) -> bool {
+        let path = &self.modules[at].path;
+        let mut open = None;
+        let (mut is_loading, mut is_finished) = (false, false);
+        for line in lines {
+            is_loading = line.step == "loading";
+            match line.step.as_str() {
+                "begin" => open = Some((line.f, line.at)),
+                "end" => {
+                    open = None;
+                    let calls = self.look.observed.entry(line.f).or_default();
+                    calls.insert(line.at, line.seen);
+                }
+                "missing" => {
+                    self.look.missing.insert(line.f);
+                }
+                "given_up" => {
+                    self.look.given_up.insert(line.f, line.why);
+                }
+                "unloaded" => {
+                    self.look.unloaded.insert(path.clone(), line.why);
+                    is_finished = true;
+                }
+                "finished" => is_finished = true,
+                _ => {}
+            }
+        }
+        if is_loading && is_blamed {
+            let why = "loading it ends the process or never ends";
+            self.look.unloaded.insert(path.clone(), why.to_owned());
+            return false;
+        }
+        if let Some((f, call)) = open.filter(|_| is_blamed) {
+            self.bury(f, call);
+        }
+        !is_finished
+    }
+
+    fn bury(&mut self, f: u32, call: usize) {
+        self.skip.insert(format!("{f}/{call}"));
+        let deaths = self.deaths.entry(f).or_default();
+        *deaths += 1;
+        if *deaths == MAX_DEATHS {
+            let why =
+                format!("{MAX_DEATHS} of its calls ended the process or had to be ended with it");
+            self.look.given_up.insert(f, why);
+        }
+    }
+
+    /// Functions of modules that there was no time for.
+    fn give_up(&mut self, open: &[usize]) {
+        let why = "the time for trying inputs was used up by calls that end their process";
+        for at in open {
+            for function in &self.modules[*at].functions {
+                let given_up = self.look.given_up.entry(function.id);
+                given_up.or_insert_with(|| why.to_owned());
+            }
         }
     }
 }
@@ -172,6 +288,9 @@ fn target(function: &FoundFunction) -> Target<'_> {
         id: function.id,
         access: &function.access,
         name: &function.exported,
+        member: &function.member,
+        kind: &function.kind,
+        state: &function.state,
         cases: inputs(function),
     }
 }
@@ -184,38 +303,4 @@ fn seen_keys(look: &Look, module: &FoundModule) -> Vec<String> {
     functions
         .flat_map(|(id, calls)| calls.keys().map(move |at| format!("{id}/{at}")))
         .collect()
-}
-
-/// A call that began and did not end is what the process died in: it is not made again.
-fn take(lines: Vec<Line>, look: &mut Look, skip: &mut BTreeSet<String>) {
-    let mut open = None;
-    for line in lines {
-        match line.step.as_str() {
-            "begin" => open = Some((line.f, line.at)),
-            "end" => {
-                open = None;
-                look.observed
-                    .entry(line.f)
-                    .or_default()
-                    .insert(line.at, line.seen);
-            }
-            "missing" => {
-                look.missing.insert(line.f);
-            }
-            _ => {}
-        }
-    }
-    if let Some((f, at)) = open {
-        skip.insert(format!("{f}/{at}"));
-    }
-}
-
-#[derive(Deserialize)]
-struct Step {
-    step: String,
-}
-
-fn is_finished(bench: &Bench<'_>, name: &str) -> bool {
-    let lines: Vec<Step> = bench.journal(name);
-    lines.last().is_some_and(|line| line.step == "finished")
 }

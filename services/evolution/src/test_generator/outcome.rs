@@ -137,11 +137,13 @@ pub(super) fn why(
     let tests: usize = files.iter().map(|file| file.tests.len()).sum();
     let mut text = format!(
         "{tests} tests state what exported functions do today; each passed five times in five orders and fails for a mutant. \
-         Mutation score of the functions: {} before, {} after; covered lines of their modules: {} before, {} after.",
+         Mutation score of the functions: {} before, {} after; covered lines of their modules: {} before, {} after; branches: {} before, {} after.",
         percent(first.mutation_score),
         percent(last.mutation_score),
         percent(first.lines),
         percent(last.lines),
+        percent(first.branches),
+        percent(last.branches),
     );
     if !before.run.is_passed() {
         let summary = before.run.summary();

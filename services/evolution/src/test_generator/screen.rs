@@ -1,17 +1,22 @@
 //! Which tests fail for which mutants: all of a module's mutants in one process, each chosen by its number.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::bench::Bench;
 use super::tools::{FoundModule, Instrumented};
+use super::watch::Ended;
 use crate::domain::testing::candidates::Candidate;
 use crate::domain::testing::selection::Kills;
 use crate::error::EvolutionError;
 
 const LIMIT: Duration = Duration::from_secs(120);
+/// How long all processes may take together; mutants that are left then count as survivors.
+const BUDGET: Duration = Duration::from_secs(300);
+/// Of a function with this many mutants that stand still no more mutants are tried.
+const MAX_STALLED: usize = 2;
 /// A process that died, or in which a mutant left traces, is begun anew with the mutants that are left.
 const MAX_STARTS: usize = 40;
 
@@ -29,6 +34,7 @@ struct Target<'a> {
     id: u32,
     access: &'a str,
     name: &'a str,
+    member: &'a str,
 }
 
 #[derive(Serialize)]
@@ -76,16 +82,19 @@ pub(super) async fn screen(
         instrumented,
         tests,
         screened: Screened::default(),
+        stalled: BTreeMap::new(),
     };
     let mut open: Vec<usize> = (0..modules.len()).collect();
+    let began = Instant::now();
     for _ in 0..MAX_STARTS {
         let files = screening.stage(bench, &open)?;
-        if files.is_empty() {
+        if files.is_empty() || began.elapsed() > BUDGET {
             break;
         }
         let paths: Vec<String> = files.iter().map(|(_, path)| path.clone()).collect();
-        bench.run(&paths, Vec::new(), LIMIT).await?;
-        open = screening.take_journals(bench, &files);
+        let names: Vec<String> = files.iter().map(|(at, _)| name(*at)).collect();
+        let ended = bench.run_drivers(&names, &paths, Vec::new(), LIMIT).await?;
+        open = screening.take_journals(bench, &files, &ended);
     }
     bench.restore()?;
     Ok(screening.screened)
@@ -97,6 +106,8 @@ struct Screening<'a> {
     instrumented: &'a BTreeMap<String, Instrumented>,
     tests: &'a [Candidate],
     screened: Screened,
+    /// How many mutants of a function stood still.
+    stalled: BTreeMap<u32, usize>,
 }
 
 impl Screening<'_> {
@@ -112,7 +123,7 @@ impl Screening<'_> {
             let Some(made) = self.instrumented.get(&module.path) else {
                 continue;
             };
-            let plan = plan(module, made, self.tests, &self.screened.tried);
+            let plan = self.plan(module, made);
             if plan.mutants.len() > plan.done.len() && !plan.tests.is_empty() {
                 bench.forget(&name(*at));
                 files.push((*at, bench.stage(&name(*at), module, &plan)?));
@@ -121,19 +132,73 @@ impl Screening<'_> {
         Ok(files)
     }
 
+    fn plan<'m>(&'m self, module: &'m FoundModule, made: &'m Instrumented) -> Plan<'m> {
+        let own: BTreeSet<u32> = module.functions.iter().map(|it| it.id).collect();
+        let is_hopeless = |f: u32| self.stalled.get(&f).is_some_and(|it| *it >= MAX_STALLED);
+        let tests = self.tests.iter().filter(|test| own.contains(&test.f));
+        let mutants: Vec<_> = made
+            .mutants
+            .iter()
+            .filter(|it| !is_hopeless(it.f))
+            .collect();
+        let done = mutants.iter().map(|it| it.id);
+        let done = done.filter(|id| self.screened.tried.contains(id)).collect();
+        Plan {
+            mode: "screen",
+            functions: module
+                .functions
+                .iter()
+                .map(|it| Target {
+                    id: it.id,
+                    access: &it.access,
+                    name: &it.exported,
+                    member: &it.member,
+                })
+                .collect(),
+            tests: tests.collect(),
+            mutants: mutants
+                .iter()
+                .map(|it| Number { id: it.id, f: it.f })
+                .collect(),
+            done,
+        }
+    }
+
     /// Takes over what the processes of test files wrote; the modules that have to be begun anew.
-    fn take_journals(&mut self, bench: &Bench<'_>, files: &[(usize, String)]) -> Vec<usize> {
+    fn take_journals(
+        &mut self,
+        bench: &Bench<'_>,
+        files: &[(usize, String)],
+        ended: &Ended,
+    ) -> Vec<usize> {
         let mut open = Vec::new();
         for (at, path) in files {
             bench.remove(path);
+            let name = name(*at);
             let before = self.screened.tried.len();
-            let is_finished = take(bench.journal(&name(*at)), &mut self.screened);
+            let (is_finished, unfinished) = take(bench.journal(&name), &mut self.screened);
+            if let Some(mutant) = unfinished.filter(|_| ended.is_blamed(&name)) {
+                self.bury(&self.modules[*at], mutant, ended.is_stalled(&name));
+            }
+            let is_innocent = !ended.is_blamed(&name);
             // A module that does not even load is not tried for ever.
-            if !is_finished && self.screened.tried.len() > before {
+            if !is_finished && (is_innocent || self.screened.tried.len() > before) {
                 open.push(*at);
             }
         }
         open
+    }
+
+    /// A mutant that ended the process, or stood still until it was ended.
+    fn bury(&mut self, module: &FoundModule, mutant: u32, is_stalled: bool) {
+        self.screened.tried.insert(mutant);
+        self.screened.fatal.insert(mutant);
+        let made = self.instrumented.get(&module.path);
+        let found = made.and_then(|made| made.mutants.iter().find(|it| it.id == mutant));
+        if let Some(found) = found.filter(|_| is_stalled) {
+            self.screened.endless.insert(mutant);
+            *self.stalled.entry(found.f).or_default() += 1;
+        }
     }
 }
 
@@ -141,41 +206,8 @@ fn name(at: usize) -> String {
     format!("screen-{at}")
 }
 
-fn plan<'a>(
-    module: &'a FoundModule,
-    made: &Instrumented,
-    tests: &'a [Candidate],
-    tried: &BTreeSet<u32>,
-) -> Plan<'a> {
-    let own: BTreeSet<u32> = module.functions.iter().map(|it| it.id).collect();
-    Plan {
-        mode: "screen",
-        functions: module
-            .functions
-            .iter()
-            .map(|it| Target {
-                id: it.id,
-                access: &it.access,
-                name: &it.exported,
-            })
-            .collect(),
-        tests: tests.iter().filter(|test| own.contains(&test.f)).collect(),
-        mutants: made
-            .mutants
-            .iter()
-            .map(|it| Number { id: it.id, f: it.f })
-            .collect(),
-        done: made
-            .mutants
-            .iter()
-            .map(|it| it.id)
-            .filter(|id| tried.contains(id))
-            .collect(),
-    }
-}
-
-/// Takes over a journal; whether all of its mutants were tried.
-fn take(lines: Vec<Line>, screened: &mut Screened) -> bool {
+/// Takes over a journal; whether all of its mutants were tried, and the one that began and did not end.
+fn take(lines: Vec<Line>, screened: &mut Screened) -> (bool, Option<u32>) {
     let mut open = None;
     let mut is_finished = false;
     for line in lines {
@@ -196,9 +228,5 @@ fn take(lines: Vec<Line>, screened: &mut Screened) -> bool {
             _ => {}
         }
     }
-    if let Some(mutant) = open {
-        screened.tried.insert(mutant);
-        screened.fatal.insert(mutant);
-    }
-    is_finished
+    (is_finished, open)
 }

@@ -18,13 +18,8 @@ pub(super) fn subject<'a>(
     first: &'a Look,
     second: &'a Look,
 ) -> Result<(Subject<'a>, Vec<DroppedTests>), String> {
-    if let Some(why) = first.unloaded.get(&module.path) {
-        return Err(format!(
-            "its module cannot be loaded by the test runner: {why}"
-        ));
-    }
-    if first.missing.contains(&function.id) {
-        return Err("its module does not export it as a function".to_owned());
+    if let Some(why) = never_called(module, function, first) {
+        return Err(why);
     }
     let calls = first.observed.get(&function.id).unwrap_or(&NOTHING);
     let again = second.observed.get(&function.id).unwrap_or(&NOTHING);
@@ -36,6 +31,7 @@ pub(super) fn subject<'a>(
     let subject = Subject {
         id: function.id,
         name: &function.name,
+        is_class: function.is_class(),
         parameters: function
             .parameters
             .iter()
@@ -51,6 +47,19 @@ pub(super) fn subject<'a>(
     Ok((subject, reasons))
 }
 
+/// Why there is nothing to be said of a function.
+fn never_called(module: &FoundModule, function: &FoundFunction, first: &Look) -> Option<String> {
+    if let Some(why) = first.unloaded.get(&module.path) {
+        return Some(format!(
+            "its module cannot be loaded by the test runner: {why}"
+        ));
+    }
+    if first.missing.contains(&function.id) {
+        return Some("its module does not export it as a function".to_owned());
+    }
+    first.given_up.get(&function.id).cloned()
+}
+
 /// The calls that may be tests, and why the others may not.
 fn usable_calls<'a>(
     function: &'a FoundFunction,
@@ -63,7 +72,7 @@ fn usable_calls<'a>(
         let seen = calls.get(&at);
         let why = match seen {
             Some(seen) => unusable(seen, again.get(&at)),
-            None => Some("ends the process or does not end"),
+            None => Some("ends the process or has to be ended with it"),
         };
         match (seen, why) {
             (Some(seen), None) => usable.push(Call {

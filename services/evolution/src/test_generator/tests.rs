@@ -272,3 +272,48 @@ async fn what_cannot_be_done_is_refused_with_its_remedy() {
         .to_string();
     assert!(refused.contains("not trusted"), "{refused}");
 }
+
+const WILD: &str = r"
+export function spin() { for (;;); }
+export function leave(code) { process.exit(code); }
+export function abort() { process.abort(); }
+export function fail(text) { Promise.reject(new Error('lost')); return text; }
+export function hoard(n) { const all = []; for (;;) all.push(new Array(1000).fill(n)); }
+/** @param {number} a */
+export function twice(a) { return a > 10 ? a * 3 : a * 2; }
+export class Stack {
+  #items = [];
+  constructor(limit = 2) { this.limit = limit; }
+  get size() { return this.#items.length; }
+  push(item) { if (this.size >= this.limit) throw new RangeError('full'); this.#items.push(item); return this; }
+  pop() { return this.#items.pop(); }
+}
+";
+
+#[tokio::test]
+async fn functions_that_do_not_end_are_told_and_the_others_get_tests() {
+    let lab = Lab::new();
+    let root = lab.test.path("wild");
+    std::fs::create_dir_all(root.join("src")).unwrap();
+    let package = r#"{"name":"p","type":"module","scripts":{"test":"node --test"}}"#;
+    std::fs::write(root.join("package.json"), package).unwrap();
+    std::fs::write(root.join("src/wild.js"), WILD).unwrap();
+    let report = lab.generate(&root, 20).await.unwrap();
+    let lines = lines(&report);
+    let skipped = |name: &str| {
+        let found = report.functions.iter().find(|it| it.function == name);
+        found.unwrap().skipped.clone()
+    };
+    for name in ["spin", "hoard"] {
+        assert!(skipped(name).contains("does not end"), "{lines:?}");
+    }
+    for name in ["leave", "abort"] {
+        assert!(skipped(name).contains("process"), "{lines:?}");
+    }
+    assert!(skipped("fail").contains("lost"), "{lines:?}");
+    assert!(killed(&report, "twice") >= 0.8, "{lines:?}");
+    assert!(killed(&report, "Stack") >= 0.6, "{lines:?}");
+    assert!(report.after.unwrap().branches > report.before.unwrap().branches);
+    let diff = &report.evolution.unwrap().files[0].diff;
+    assert!(diff.contains("const stack = new Stack("), "{diff}");
+}

@@ -36,7 +36,14 @@ pub(super) struct FoundFunction {
     /// Given once all are known.
     #[serde(default)]
     pub(super) id: u32,
+    /// Its name for people: `parse`, `Stack`, `api.get`.
     pub(super) name: String,
+    /// What a test imports to call it: itself, a class, an object.
+    pub(super) holder: String,
+    /// The method of the holder that it is; empty for the holder itself.
+    pub(super) member: String,
+    /// `function`, or `class` for one whose inputs are sequences of calls on an instance.
+    pub(super) kind: String,
     pub(super) exported: String,
     pub(super) access: String,
     pub(super) start: usize,
@@ -48,6 +55,37 @@ pub(super) struct FoundFunction {
     pub(super) table: Vec<Vec<String>>,
     /// What no input can be made for; empty if all can.
     pub(super) needs: String,
+    /// Further parts of it, where they stand apart: methods of a prototype.
+    #[serde(default)]
+    pub(super) ranges: Vec<Range>,
+    /// What can be read of an instance.
+    #[serde(default)]
+    pub(super) state: Vec<String>,
+    /// Sources of fast-check's arbitraries, one for each parameter; empty if there is none for one of them.
+    #[serde(default)]
+    pub(super) arbitraries: Vec<String>,
+}
+
+/// A part of a module.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct Range {
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+impl FoundFunction {
+    /// Where it stands: one part, or several.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Range> {
+        let own = Range {
+            start: self.start,
+            end: self.end,
+        };
+        std::iter::once(own).chain(self.ranges.iter().copied())
+    }
+
+    pub(super) fn is_class(&self) -> bool {
+        self.kind == "class"
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -68,6 +106,8 @@ pub(super) struct Instrumented {
     pub(super) text: String,
     pub(super) mutants: Vec<Mutant>,
     pub(super) statements: Vec<Statement>,
+    /// The ways that branches may take: of an `if`, of `?:`, of `&&`, `||` and `??`, of a `switch`, of a default value.
+    pub(super) branches: Vec<Statement>,
 }
 
 /// A change of a function that its tests should notice.
@@ -94,6 +134,15 @@ struct FunctionRange {
     end: usize,
 }
 
+/// The seed of fast-check, which takes 32 bits.
+pub(super) fn seed_of(seed: u64) -> u32 {
+    u32::try_from(seed & 0x7fff_ffff).unwrap_or(1)
+}
+
+fn range(id: u32, Range { start, end }: Range) -> FunctionRange {
+    FunctionRange { id, start, end }
+}
+
 /// The functions that files export, each with a number.
 pub(super) async fn functions(
     tools: Tools<'_>,
@@ -101,8 +150,7 @@ pub(super) async fn functions(
     files: &[String],
     seed: u64,
 ) -> Result<Vec<FoundModule>, EvolutionError> {
-    // fast-check takes 32 bits.
-    let seed = u32::try_from(seed & 0x7fff_ffff).unwrap_or(1);
+    let seed = seed_of(seed);
     let call = HostCall {
         method: "tests_functions",
         params: json!({ "root": project.root(), "files": files, "seed": seed }),
@@ -131,11 +179,8 @@ pub(super) async fn instrument(
     let modules: Vec<_> = modules
         .iter()
         .map(|module| {
-            let ranges = module.functions.iter().map(|it| FunctionRange {
-                id: it.id,
-                start: it.start,
-                end: it.end,
-            });
+            let functions = module.functions.iter();
+            let ranges = functions.flat_map(|it| it.parts().map(|part| range(it.id, part)));
             json!({ "path": module.path, "functions": ranges.collect::<Vec<_>>() })
         })
         .collect();

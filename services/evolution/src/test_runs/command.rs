@@ -26,11 +26,13 @@ pub(super) struct RunFiles {
 impl RunFiles {
     /// A new folder for one run, with what a runner is given.
     pub(super) fn make(folder: PathBuf, tmp: &Path) -> std::io::Result<Self> {
-        make_private_dir(&folder)?;
+        // It is there before its folder, so that what a full disk cuts short is removed.
+        let files = Self { folder };
+        make_private_dir(&files.folder)?;
         make_private_dir(tmp)?;
-        std::fs::write(folder.join("reporter.mjs"), NODE_REPORTER)?;
-        std::fs::write(folder.join("guard.cjs"), MOCHA_GUARD)?;
-        Ok(Self { folder })
+        std::fs::write(files.folder.join("reporter.mjs"), NODE_REPORTER)?;
+        std::fs::write(files.folder.join("guard.cjs"), MOCHA_GUARD)?;
+        Ok(files)
     }
 
     pub(super) fn report(&self) -> PathBuf {

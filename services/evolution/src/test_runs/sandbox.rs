@@ -77,7 +77,12 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        if let Err(why) = std::fs::remove_dir_all(&self.folder) {
+        let removed = std::fs::remove_dir_all(&self.folder);
+        // On a full disk the folder itself may not have been made.
+        if let Err(why) = removed.or_else(|why| match why.kind() {
+            std::io::ErrorKind::NotFound => Ok(()),
+            _ => Err(why),
+        }) {
             tracing::warn!(%why, folder = %self.folder.display(), "a copy of a project is removed at the next start");
             return;
         }

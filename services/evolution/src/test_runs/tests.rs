@@ -360,11 +360,11 @@ async fn a_runner_that_somebody_killed_runs_once_more() {
         );
         let files = [("package.json", manifest), ("a.test.js", test.as_str())];
         let run = bench.run(&bench.project(name, &files), 60).await;
-        let expected = if kills == 1 {
-            "passed"
-        } else {
-            "could not run"
+        // A report may have begun when the second run was killed, too.
+        let is_as_expected = match (kills, word(&run)) {
+            (1, word) => word == "passed",
+            (_, word) => word == "lied" || word == "could not run",
         };
-        assert_eq!(word(&run), expected, "{name}: {run:?}");
+        assert!(is_as_expected, "{name}: {run:?}");
     }
 }

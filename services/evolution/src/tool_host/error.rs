@@ -65,6 +65,14 @@ pub(crate) enum HostError {
         /// How long it may take.
         limit: Duration,
     },
+    /// The tool did not come on, and was killed.
+    #[error("{method} did not come on for {limit:?}, and was ended")]
+    Silent {
+        /// The method.
+        method: String,
+        /// How long it may take for one step.
+        limit: Duration,
+    },
     /// The caller is gone.
     #[error("the call was cancelled")]
     Cancelled,
@@ -131,7 +139,7 @@ error_table! { HostError,
         "give this user its folder `tools` in the data folder back, or remove that folder, then call again";
     NotTrusted => FailedPrecondition PROJECT_NOT_TRUSTED,
         "look at the project first; if its code may run with your rights, say so with `shim trust PATH`, then call again";
-    TimedOut => DeadlineExceeded TOOL_TIMED_OUT,
+    TimedOut | Silent => DeadlineExceeded TOOL_TIMED_OUT,
         "name fewer files or folders with `include`, then call again";
     Cancelled => Cancelled CANCELLED;
     OutOfMemory => ResourceExhausted TOOL_FAILED,

@@ -2,7 +2,8 @@
 //!
 //! (A) A call ends within its limit, or two seconds after it is cancelled, and leaves no process behind. (B) A host runs one call at
 //! a time, so a call that is killed takes no other with it. (C) A host that is confined loads no code of a project, writes nothing
-//! and starts nothing; a host that runs a project's code serves no other project. (D) A host that died is started anew, and the
+//! and starts nothing; a host that runs a project's code or a user's transform serves no other project, and one that runs a transform
+//! writes and starts nothing either. (D) A host that died is started anew, and the
 //! call is made once more: methods change nothing, so they can be repeated.
 
 mod answers;
@@ -20,10 +21,12 @@ mod process;
 mod programs;
 mod progress;
 mod scripts;
+mod terms;
 #[cfg(test)]
 pub(crate) mod test_host;
 #[cfg(test)]
 mod tests;
+mod user_transform;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,6 +53,7 @@ use node::Node;
 use pool::{Lease, Pool};
 use process::{Confinement, Exchange, HostLimits, HostProcess, Listener, Request};
 use programs::Programs;
+use terms::{Terms, confinement};
 
 /// The largest message: an answer, a piece of one, or a call's parameters.
 const MAX_MESSAGE_BYTES: usize = 64 << 20;
@@ -178,19 +182,27 @@ impl ToolHost {
         T: DeserializeOwned,
     {
         let confinement = confinement(project.root(), project.is_trusted(), &call)?;
-        let mut listener = CallListener::new(progress, on_part);
+        let terms = Terms {
+            confinement,
+            silence: None,
+        };
+        let listener = CallListener::new(progress, on_part);
+        self.call_on(&terms, call, listener, progress, cancel).await
+    }
+
+    async fn call_on<T: DeserializeOwned>(
+        &self,
+        terms: &Terms,
+        call: HostCall<'_>,
+        mut listener: impl Listener + Send,
+        progress: &ProgressSink,
+        cancel: &CancellationToken,
+    ) -> Result<T, EvolutionError> {
         let mut chances = Chances::default();
         loop {
             let ready = self.ready(progress, cancel).await?;
             let ended = self
-                .exchange(
-                    &ready,
-                    &confinement,
-                    &call,
-                    &mut chances,
-                    &mut listener,
-                    cancel,
-                )
+                .exchange(&ready, terms, &call, &mut chances, &mut listener, cancel)
                 .await;
             match ended {
                 Err(why) if chances.repeat_after(&why) => {}
@@ -290,7 +302,7 @@ impl ToolHost {
     async fn exchange(
         &self,
         ready: &Ready,
-        confinement: &Confinement,
+        terms: &Terms,
         call: &HostCall<'_>,
         chances: &mut Chances,
         listener: &mut (dyn Listener + Send),
@@ -305,15 +317,20 @@ impl ToolHost {
             method: call.method,
             params: &call.params,
             deadline,
+            silence: terms.silence,
             cancel,
         };
-        let mut host = self.host(&lease, ready, confinement).await?;
+        let mut host = self.host(&lease, ready, &terms.confinement).await?;
         let exchange = host.exchange(request, listener).await;
         if matches!(exchange, Exchange::Died { .. }) {
             // Another Node may have taken its place, or none.
             if let Ok(mut ready) = self.shared.ready.try_lock() {
                 *ready = None;
             }
+        }
+        if let (Exchange::Silent, Some(limit)) = (&exchange, terms.silence) {
+            let method = call.method.to_owned();
+            return Err(HostError::Silent { method, limit });
         }
         self.ended(&lease, host, call, exchange)
     }
@@ -358,7 +375,7 @@ impl ToolHost {
                 }
                 Err(HostError::Cancelled)
             }
-            Exchange::TimedOut => Err(HostError::TimedOut {
+            Exchange::TimedOut | Exchange::Silent => Err(HostError::TimedOut {
                 method,
                 limit: call.limit,
             }),
@@ -370,21 +387,4 @@ impl ToolHost {
             Exchange::Refused { why } => Err(HostError::BadAnswer { method, why }),
         }
     }
-}
-
-/// Whose code a call runs, if it may.
-fn confinement(
-    root: &Path,
-    is_trusted: bool,
-    call: &HostCall<'_>,
-) -> Result<Confinement, HostError> {
-    if !call.runs_project_code {
-        return Ok(Confinement::OwnCode);
-    }
-    if !is_trusted {
-        return Err(HostError::NotTrusted {
-            root: root.display().to_string(),
-        });
-    }
-    Ok(Confinement::ProjectCode(root.to_path_buf()))
 }

@@ -164,7 +164,12 @@ fn judge(finished: &Finished) -> Result<(), HostError> {
         ExitCause::TimedOut => Err(HostError::InstallTimedOut {
             limit: INSTALL_WITHIN,
         }),
-        ExitCause::Exited(_) | ExitCause::Lingered => Err(failure(&finished.stderr)),
+        ExitCause::Exited(_) | ExitCause::Lingered => Err(match finished.ended_by() {
+            Some(why) => HostError::InstallFailed {
+                why: format!("npm: {why}"),
+            },
+            None => failure(&finished.stderr),
+        }),
     }
 }
 

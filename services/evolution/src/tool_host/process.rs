@@ -39,6 +39,8 @@ pub(super) enum Confinement {
     OwnCode,
     /// The code of one project, too; it serves no other.
     ProjectCode(std::path::PathBuf),
+    /// A user's transform, too, for one project. It writes nothing and starts nothing.
+    Transform(std::path::PathBuf),
 }
 
 /// What a host is started with.
@@ -70,6 +72,8 @@ pub(super) struct Request<'a> {
     pub(super) method: &'a str,
     pub(super) params: &'a serde_json::Value,
     pub(super) deadline: Instant,
+    /// How long the host may say nothing, from its first word of progress on.
+    pub(super) silence: Option<Duration>,
     pub(super) cancel: &'a CancellationToken,
 }
 
@@ -88,6 +92,8 @@ pub(super) enum Exchange {
     Answered(Vec<u8>),
     /// The time was up.
     TimedOut,
+    /// It said nothing for too long.
+    Silent,
     /// The caller is gone; whether the host can take the next call.
     Cancelled { is_reusable: bool },
     /// The host used more memory than it may.
@@ -104,6 +110,9 @@ struct OpenCall {
     /// What the host has not read yet.
     outgoing: VecDeque<u8>,
     deadline: Instant,
+    silence: Option<Duration>,
+    /// When it was silent for too long.
+    speaks_until: Option<Instant>,
     is_cancelling: bool,
 }
 
@@ -114,6 +123,8 @@ impl OpenCall {
             id,
             outgoing: format!("{line}\n").into_bytes().into(),
             deadline: request.deadline,
+            silence: request.silence,
+            speaks_until: None,
             is_cancelling: false,
         }
     }
@@ -135,9 +146,20 @@ impl OpenCall {
         }
     }
 
+    fn spoke(&mut self) {
+        self.speaks_until = self.silence.map(|silence| Instant::now() + silence);
+    }
+
+    /// When the call is ended.
+    fn due(&self) -> Instant {
+        self.speaks_until
+            .map_or(self.deadline, |until| until.min(self.deadline))
+    }
+
     /// Asks the host to end the call, for which it has a short while.
     fn cancel(&mut self) {
         self.is_cancelling = true;
+        self.speaks_until = None;
         self.deadline = Instant::now() + CANCEL_WITHIN;
         let line = json!({ "jsonrpc": "2.0", "method": "cancel", "params": { "id": self.id } });
         self.outgoing.extend(format!("{line}\n").into_bytes());
@@ -147,6 +169,8 @@ impl OpenCall {
     fn out_of_time(&self) -> Exchange {
         if self.is_cancelling {
             Exchange::Cancelled { is_reusable: false }
+        } else if self.speaks_until.is_some_and(|until| until < self.deadline) {
+            Exchange::Silent
         } else {
             Exchange::TimedOut
         }
@@ -205,11 +229,11 @@ impl HostProcess {
                     _ => return self.died().await,
                 },
                 message = self.answers.next() => {
-                    if let Some(end) = self.received(message, &call, listener).await {
+                    if let Some(end) = self.received(message, &mut call, listener).await {
                         return end;
                     }
                 }
-                () = sleep_until(call.deadline) => {
+                () = sleep_until(call.due()) => {
                     self.kill().await;
                     return call.out_of_time();
                 }
@@ -228,7 +252,7 @@ impl HostProcess {
     async fn received(
         &mut self,
         message: Result<Option<Vec<u8>>, ReadError>,
-        call: &OpenCall,
+        call: &mut OpenCall,
         listener: &mut (dyn Listener + Send),
     ) -> Option<Exchange> {
         let line = match message {
@@ -244,6 +268,7 @@ impl HostProcess {
                 Some(self.answered(line, call.is_cancelling))
             }
             Incoming::Progress if !call.is_cancelling => {
+                call.spoke();
                 listener.progress(&line);
                 None
             }
@@ -315,7 +340,7 @@ fn launch(node: &Node, scripts: &Path, confinement: &Confinement, limits: HostLi
     args.push(node.program.display().to_string());
     args.push("--no-warnings".to_owned());
     args.push(format!("--max-old-space-size={}", limits.memory >> 20));
-    if is_confined {
+    if !matches!(confinement, Confinement::ProjectCode(_)) {
         args.push(node.permission_flag().to_owned());
         args.push("--allow-fs-read=*".to_owned());
         // Hooks of the loader run in a worker, to which the same permissions apply.

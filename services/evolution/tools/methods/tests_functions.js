@@ -1,10 +1,13 @@
 'use strict';
 
-// The functions that modules export, with what they take and inputs to try them on. Nothing of the project is executed.
+// The functions, methods and classes that modules export, with what they take and inputs to try them on. Nothing of the project is executed.
 
 const path = require('node:path');
 const { specOfType, specOfUse } = require('../tests/types.js');
 const { casesOf } = require('../tests/inputs.js');
+const { arbitrariesOf } = require('../tests/arbitraries.js');
+const { classOf, methodsOf, prototypeOf, usesThis } = require('../tests/members.js');
+const { sequencesOf } = require('../tests/sequences.js');
 
 module.exports = async ({ root, files, seed }, context) => {
   const ts = context.require('typescript');
@@ -51,10 +54,12 @@ function isEsm(ts, sourceFile) {
   );
 }
 
+// What a module exports and can be called: functions, methods of objects, classes.
 function functionsOf(ts, checker, sourceFile, fc, seed) {
   const module = checker.getSymbolAtLocation(sourceFile) ?? sourceFile.symbol;
   const found = new Map();
   const base = path.basename(sourceFile.fileName).replace(/\.\w+$/, '');
+  const tools = { ts, checker, sourceFile, fc, seed };
   const whole = module?.exports?.get('export=');
   if (whole) add(whole, 'whole', base);
   for (const symbol of module ? checker.getExportsOfModule(module) : []) {
@@ -69,16 +74,81 @@ function functionsOf(ts, checker, sourceFile, fc, seed) {
 
   function add(symbol, access, name) {
     if (symbol.flags & (ts.SymbolFlags.Interface | ts.SymbolFlags.TypeAlias) && !(symbol.flags & ts.SymbolFlags.Value)) return;
+    if (access === 'named' && !/^[A-Za-z_$][\w$]*$/.test(name)) return;
     const real = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
     const type = checker.getTypeOfSymbolAtLocation(real, sourceFile);
+    const at = { access, exported: name };
+    const classNode = classNodeOf(ts, real, sourceFile) ?? (type.getConstructSignatures().length > 0 && type.symbol ? classNodeOf(ts, type.symbol, sourceFile) : undefined);
+    if (classNode) {
+      const holder = access === 'named' ? name : (classNode.name?.text ?? variableName(ts, classNode) ?? plainName(name, sourceFile));
+      addClass(classOf(ts, checker, classNode, sourceFile), { ...at, holder });
+      for (const method of methodsOf(ts, type, sourceFile)) addFunction({ ...at, ...method, holder, member: method.name });
+      return;
+    }
     const signatures = type.getCallSignatures();
-    if (signatures.length === 0 || type.getConstructSignatures().some((it) => it.declaration && ts.isConstructorDeclaration(it.declaration))) return;
-    const node = implementation(ts, signatures, real, sourceFile);
-    if (!node || [...found.values()].some((other) => other.start === node.getStart(sourceFile))) return;
-    if (access === 'named' && !/^[A-Za-z_$][\w$]*$/.test(name)) return;
-    const own = access === 'named' ? name : (node.name?.text ?? variableName(ts, node) ?? plainName(name, sourceFile));
-    found.set(`${access}/${name}`, described(ts, checker, sourceFile, { node, signature: signatures[0], access, exported: name, name: own }, fc, seed));
+    // The members of a module that is an object are its names.
+    if (signatures.length === 0 && access === 'whole') return;
+    if (signatures.length === 0 && type.symbol?.flags & ts.SymbolFlags.ObjectLiteral) {
+      const holder = access === 'named' ? name : plainName(name, sourceFile);
+      for (const method of methodsOf(ts, type, sourceFile)) addFunction({ ...at, ...method, holder, member: method.name });
+      return;
+    }
+    addCallable(type, signatures, real, at);
   }
+
+  function addCallable(type, signatures, real, at) {
+    if (signatures.length === 0 || type.getConstructSignatures().some((it) => it.declaration && ts.isConstructorDeclaration(it.declaration))) return;
+    if (real.declarations?.every((declaration) => isBundled(ts, declaration))) return;
+    const node = implementation(ts, signatures, real, sourceFile);
+    if (!node) return;
+    const { access, exported } = at;
+    const holder = access === 'named' ? exported : (node.name?.text ?? variableName(ts, node) ?? plainName(exported, sourceFile));
+    const prototype = /\.[cm]?jsx?$/.test(sourceFile.fileName) && prototypeOf(ts, node, node.name?.text ?? variableName(ts, node) ?? holder, sourceFile);
+    if (prototype) return addClass(prototype, { ...at, holder });
+    // A member of the module object that means it by `this`.
+    if (access === 'named' && !isEsm(ts, sourceFile) && usesThis(ts, node)) {
+      return addFunction({ node, signature: signatures[0], access: 'whole', exported: base, holder: plainName(base, sourceFile), member: exported });
+    }
+    addFunction({ ...at, node, signature: signatures[0], holder, member: '' });
+  }
+
+  function addFunction(it) {
+    if (isTaken(it.node)) return;
+    const signature = it.signature ?? checker.getSignatureFromDeclaration(it.node);
+    if (signature) found.set(`${it.access}/${it.exported}/${it.member}`, described(tools, { ...it, signature }));
+  }
+
+  function addClass(it, at) {
+    if (it && !isTaken(it.ranges[0])) found.set(`${at.access}/${at.exported}/`, describedClass(tools, it, at));
+  }
+
+  function isTaken(node) {
+    return [...found.values()].some((other) => other.start === node.getStart(sourceFile));
+  }
+}
+
+function classNodeOf(ts, symbol, sourceFile) {
+  for (const declaration of symbol.declarations ?? []) {
+    if (declaration.getSourceFile() !== sourceFile) continue;
+    const value = ts.isVariableDeclaration(declaration) ? declaration.initializer : ts.isExportAssignment(declaration) ? declaration.expression : declaration;
+    if (value && ts.isClassLike(value)) return value;
+    const right = declaration.parent && ts.isBinaryExpression(declaration.parent) ? declaration.parent.right : ts.isBinaryExpression(declaration) ? declaration.right : undefined;
+    if (right && ts.isClassLike(right)) return right;
+  }
+  return undefined;
+}
+
+// Whether code stands in the wrapper that a bundler gives each module: its `module` and `exports` are not those of the file. The
+// function of an AMD module has them too, and they are.
+function isBundled(ts, declaration) {
+  for (let node = declaration.parent; node; node = node.parent) {
+    if (!ts.isFunctionExpression(node) && !ts.isArrowFunction(node)) continue;
+    const names = node.parameters.map((parameter) => parameter.name.getText());
+    const isWrapper = names.includes('module') && names.some((name) => name === 'exports' || name === 'require' || name.includes('webpack'));
+    const isAmd = ts.isCallExpression(node.parent) && /^(?:\w+\.)?define$/.test(node.parent.expression.getText());
+    if (isWrapper && !isAmd) return true;
+  }
+  return false;
 }
 
 // What is assigned to `module.exports` anywhere: wrappers for several module systems do it within a function.
@@ -86,7 +156,7 @@ function assigned(ts, sourceFile) {
   const values = [];
   const visit = (node) => {
     const isAssignment = ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.EqualsToken;
-    if (isAssignment && ts.isPropertyAccessExpression(node.left) && node.left.getText(sourceFile) === 'module.exports') values.push(node.right);
+    if (isAssignment && ts.isPropertyAccessExpression(node.left) && node.left.getText(sourceFile) === 'module.exports' && !isBundled(ts, node)) values.push(node.right);
     ts.forEachChild(node, visit);
   };
   visit(sourceFile);
@@ -109,24 +179,60 @@ function implementation(ts, signatures, symbol, sourceFile) {
   return candidates.find((node) => node && ts.isFunctionLike(node) && node.body && node.getSourceFile() === sourceFile && !ts.isConstructorDeclaration(node));
 }
 
-function described(ts, checker, sourceFile, { node, signature, access, exported, name }, fc, seed) {
+function placeOf(ts, sourceFile, node) {
   const start = node.getStart(sourceFile);
+  const line = (position) => sourceFile.getLineAndCharacterOfPosition(position).line + 1;
+  return { start, end: node.end, line: line(start), end_line: line(node.end) };
+}
+
+function described({ ts, checker, sourceFile, fc, seed }, { node, signature, access, exported, holder, member }) {
   const parameters = node.parameters.map((parameter, at) => parameterOf(ts, checker, node, signature, parameter, at));
   const hints = hintsOf(ts, node, sourceFile);
-  const line = (position) => sourceFile.getLineAndCharacterOfPosition(position).line + 1;
   const inputs = parameters.some((parameter) => parameter.name === 'this') ? { needs: 'a receiver' } : casesOf(fc, parameters, hints, seed);
   return {
-    name,
+    name: member ? `${holder}.${member}` : holder,
+    holder,
+    member,
     exported,
     access,
-    start,
-    end: node.end,
-    line: line(start),
-    end_line: line(node.end),
+    kind: 'function',
+    ...placeOf(ts, sourceFile, node),
+    ranges: [],
     parameters: parameters.map((parameter) => ({ name: parameter.name, kind: parameter.spec.kind })),
     cases: inputs.cases ?? [],
     table: inputs.table ?? [],
     needs: inputs.needs ?? '',
+    arbitraries: parameters.some((parameter) => parameter.isRest) ? [] : arbitrariesOf(parameters),
+    state: [],
+  };
+}
+
+// A class, whose inputs are sequences of calls on its instances.
+function describedClass({ ts, checker, sourceFile, fc, seed }, { constructor, isError, methods, state, ranges }, { access, exported, holder }) {
+  const argumentsOf = (node) => {
+    const signature = checker.getSignatureFromDeclaration(node);
+    const parameters = node.parameters.map((parameter, at) => parameterOf(ts, checker, node, signature, parameter, at));
+    const inputs = casesOf(fc, parameters, hintsOf(ts, node, sourceFile), seed);
+    return { needs: inputs.needs, list: (inputs.cases ?? []).map((args) => args.join(', ')) };
+  };
+  const made = constructor ? argumentsOf(constructor) : { list: isError ? ["'some text'", ''] : [''] };
+  const called = methods.map(({ name, node }) => ({ name, inputs: argumentsOf(node).list })).filter(({ inputs }) => inputs.length > 0);
+  const [first, ...rest] = ranges.map((node) => placeOf(ts, sourceFile, node));
+  return {
+    name: holder,
+    holder,
+    member: '',
+    exported,
+    access,
+    kind: 'class',
+    ...first,
+    ranges: rest.map(({ start, end }) => ({ start, end })),
+    parameters: [],
+    cases: made.needs ? [] : sequencesOf(made.list, called, seed),
+    table: [],
+    needs: made.needs ?? '',
+    arbitraries: [],
+    state,
   };
 }
 

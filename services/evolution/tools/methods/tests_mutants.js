@@ -16,7 +16,7 @@ module.exports = async ({ root, modules }, context) => {
     const made = instrument(ts, file, text, functions, next, at);
     next += made.mutants.length;
     const broken = syntaxError(ts, file, made.text);
-    result.push(broken ? { path: file, fault: broken, text: '', mutants: [], statements: [] } : { path: file, fault: '', ...made });
+    result.push(broken ? { path: file, fault: broken, text: '', mutants: [], statements: [], branches: [] } : { path: file, fault: '', ...made });
   }
   return { modules: result };
 };

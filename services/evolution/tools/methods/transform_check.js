@@ -8,15 +8,29 @@ module.exports = async function check({ files }, context) {
   const answer = [];
   for (const { path, before, after } of files) {
     context.signal.throwIfAborted();
-    const now = viewOf(ts, path, after);
+    const now = seen(ts, path, after);
     // A new file takes nothing from anybody.
-    const old = before === null ? { errors: [], exports: now.exports } : viewOf(ts, path, before);
+    const old = before === null ? { errors: [], exports: now.exports } : seen(ts, path, before);
+    if (now.failed || old.failed) {
+      answer.push({ path, errors: [{ text: now.failed ?? old.failed, line: 1 }], exportsBefore: [], exportsAfter: [] });
+      continue;
+    }
     const known = new Set(old.errors.map((each) => each.text));
     answer.push({ path, errors: now.errors.filter((each) => !known.has(each.text)), exportsBefore: old.exports, exportsAfter: now.exports });
     await new Promise((resolve) => setImmediate(resolve));
   }
   return { files: answer };
 };
+
+/** The view of a text; of one that nests deeper than the compiler's stack, that it cannot be compared. */
+function seen(ts, path, text) {
+  try {
+    return viewOf(ts, path, text);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return { failed: `the compiler cannot read it: ${error.message}` };
+  }
+}
 
 /** Syntax errors and the exported names of one text, seen alone. */
 function viewOf(ts, path, text) {

@@ -1,6 +1,6 @@
 'use strict';
 // Runs a user's own jscodeshift transform over texts, as the `jscodeshift` command does, and puts back what its printer changed
-// beside it. Nothing is written. The transform is code of the user: the project must be trusted.
+// beside it. The transform is code of the user: the project must be trusted. The process can write no file and start no program.
 //
 // `{root, transform, options, files: [{path, text}]}` -> `{files: [{path, text}], failed: [{path, reason}]}`.
 
@@ -14,11 +14,14 @@ const SEPARATORS = /[\u2028\u2029]/;
 module.exports = async function custom({ root, transform, options = {}, files }, context) {
   const folder = context.packageFolder('jscodeshift');
   const pinned = createRequire(path.join(folder, 'package.json'));
+  // What is said before a step that does not end names it to the owner, who ends the process then.
+  await context.progress('transform', `loading ${transform}`, 0, files.length);
   const loaded = load(transform, pinned, folder);
   const parser = context.require('typescript-eslint').parser;
   const answer = { files: [], failed: [] };
-  for (const file of files) {
+  for (const [at, file] of files.entries()) {
     context.signal.throwIfAborted();
+    await context.progress('transform', file.path, at, files.length);
     try {
       const text = await run(loaded, file, { root, options, pinned, folder, parser });
       if (text !== null && text !== file.text) answer.files.push({ path: file.path, text });
@@ -102,6 +105,7 @@ function parsed(parser, name, source) {
 }
 
 function reasonOf(error) {
+  if (error?.code === 'ERR_ACCESS_DENIED') return `a transform may not write files, start programs or load native code (${[error.permission, error.resource].filter(Boolean).join(' ')}): it returns the new text`;
   const text = error instanceof Error ? error.message : `it threw ${String(error)}`;
   return text.split('\n')[0].slice(0, 500);
 }

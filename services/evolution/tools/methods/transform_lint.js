@@ -16,7 +16,8 @@ module.exports = async function lint({ root, files, usesProjectConfig }, context
   const answer = { files: [], config: isOwn ? 'of SHIM' : 'of the project' };
   for (const { path: name, before, after } of files) {
     context.signal.throwIfAborted();
-    const [old, now] = [await errorsOf(eslint, root, name, before), await errorsOf(eslint, root, name, after)];
+    const old = await errorsOf(eslint, root, name, before);
+    const now = await errorsOf(eslint, root, name, after);
     answer.files.push({ path: name, before: total(old), after: total(now), added: added(old, now) });
   }
   return answer;
@@ -40,7 +41,14 @@ function ownOptions(root, context) {
 
 async function errorsOf(eslint, root, name, text) {
   if (text === null) return [];
-  const [result] = await eslint.lintText(text, { filePath: path.join(root, name) });
+  let result;
+  try {
+    [result] = await eslint.lintText(text, { filePath: path.join(root, name) });
+  } catch (error) {
+    // A text that nests deeper than the stack is an error of its file; anything else is one of the configuration.
+    if (!(error instanceof RangeError)) throw error;
+    return [{ ruleId: null, severity: 2, message: `ESLint cannot read it: ${error.message}`, line: 1 }];
+  }
   return result ? result.messages.filter((each) => each.severity === 2) : [];
 }
 

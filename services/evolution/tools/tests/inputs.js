@@ -2,7 +2,7 @@
 
 // Inputs for a function: edges of each parameter alone, then random ones of a fixed seed, each as source text.
 
-const { literal } = require('./driver.cjs');
+const { literal } = require('./driver/literals.cjs');
 
 const MAX_CASES = 60;
 const MAX_TEXT = 160;

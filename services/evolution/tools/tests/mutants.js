@@ -1,7 +1,7 @@
 'use strict';
 
 // Mutants of functions, all in one text: each is chosen at run time by its number, so a module is loaded once for all of them.
-// The same text counts which statements run.
+// The same text counts which statements run and which ways branches take.
 
 const BINARY = {
   '+': ['-'], '-': ['+'], '*': ['/'], '/': ['*'], '%': ['*'],
@@ -19,14 +19,14 @@ const REMOVED = new Set(['trim', 'filter', 'sort', 'reverse', 'slice', 'substrin
 
 const HEAD =
   "var __shim=globalThis.__shim||(globalThis.__shim={active:Number(process.env.SHIM_MUTANT||0),ticks:0,limit:5e6,seen:{},hit:function(k){if(this.seen[k])return true;this.seen[k]=true;var f=process.env.SHIM_HITS;if(f){var fs=process.getBuiltinModule?process.getBuiltinModule('fs'):require('fs');fs.appendFileSync(f,k+'\\n');}return true;}});" +
-  "function __shimIs(n){return __shim.active===n;}function __shimTick(){if(__shim.active&&++__shim.ticks>__shim.limit)throw new Error('a loop of a mutant does not end');}function __shimHit(k){__shim.hit&&__shim.hit(k);}";
+  "function __shimIs(n){return __shim.active===n;}function __shimTick(){if(__shim.active&&++__shim.ticks>__shim.limit)throw new Error('a loop of a mutant does not end');}function __shimHit(k){__shim.hit&&__shim.hit(k);}function __shimWay(k,n,v){__shimHit(k+'b'+(v?n:n+1));return v;}function __shimGiven(k,n,v){__shimHit(k+'b'+(v==null?n+1:n));return v;}";
 
 // `functions`: [{ id, start, end }]; mutants are numbered from `first`.
 function instrument(ts, fileName, text, functions, first, fileId) {
   const sourceFile = ts.createSourceFile(fileName, text, ts.ScriptTarget.Latest, true);
-  const state = { ts, sourceFile, text, functions, next: first, mutants: [], statements: [], fileId };
+  const state = { ts, sourceFile, text, functions, next: first, mutants: [], statements: [], branches: [], fileId };
   const body = printed(state, sourceFile, null);
-  return { text: withHead(ts, sourceFile, body), mutants: state.mutants, statements: state.statements };
+  return { text: withHead(ts, sourceFile, body), mutants: state.mutants, statements: state.statements, branches: state.branches };
 }
 
 // The head goes to the first statement, on its line; directives and a shebang stay before it.
@@ -57,23 +57,37 @@ function printed(state, node, owner) {
 }
 
 function ownerOf(state, node) {
-  if (!state.ts.isFunctionLike(node)) return undefined;
+  if (!state.ts.isFunctionLike(node) && !state.ts.isClassLike(node)) return undefined;
   const start = node.getStart(state.sourceFile);
   return state.functions.find((it) => it.start === start && it.end === node.end);
+}
+
+// A clause of a switch counts when it is entered, also without a statement of its own.
+function clauseMark(state, node) {
+  const { ts } = state;
+  if (!ts.isCaseOrDefaultClause(node) || !insideFunction(ts, node)) return undefined;
+  return `__shimHit('${state.fileId}:b${ways(state, node, 1)}');`;
 }
 
 function withChildren(state, node, owner, start) {
   const { ts, text } = state;
   let result = '';
   let at = start;
+  let mark = clauseMark(state, node);
   ts.forEachChild(node, (child) => {
     const from = child.getStart(state.sourceFile);
     if (from < at || child.end === from) return;
+    if (mark && child === node.statements[0]) {
+      const colon = text.indexOf(':', at) + 1;
+      result += text.slice(at, colon) + mark;
+      at = colon;
+      mark = undefined;
+    }
     result += text.slice(at, from);
-    result += wrapped(state, node, child, owner);
+    result += chosen(state, node, child, wrapped(state, node, child, owner));
     at = child.end;
   });
-  return result + text.slice(at, node.end);
+  return result + text.slice(at, node.end) + (mark ?? '');
 }
 
 // A child with what belongs before it: a counter before a statement, a tick in a loop.
@@ -95,6 +109,34 @@ function wrapped(state, parent, child, owner) {
   const isBranch = ts.isIfStatement(parent) && (parent.thenStatement === child || parent.elseStatement === child);
   if (isBranch && !ts.isBlock(child) && !ts.isIfStatement(child)) return `{${hit(state, child)};${body}}`;
   return body;
+}
+
+// The text of a child that decides which way its parent goes, with a counter of each way: conditions, the left sides of `&&`, `||` and
+// `??`, values of what was left out.
+function chosen(state, parent, child, text) {
+  const { ts } = state;
+  if (!insideFunction(ts, parent)) return text;
+  const isCondition = (ts.isIfStatement(parent) && parent.expression === child) || (ts.isConditionalExpression(parent) && parent.condition === child);
+  if (isCondition) return `__shimWay('${state.fileId}:',${ways(state, child, 2)},${text})`;
+  if (ts.isBinaryExpression(parent) && parent.left === child) {
+    const kind = parent.operatorToken.kind;
+    if (kind === ts.SyntaxKind.QuestionQuestionToken) return `__shimGiven('${state.fileId}:',${ways(state, child, 2)},${text})`;
+    if (kind === ts.SyntaxKind.AmpersandAmpersandToken || kind === ts.SyntaxKind.BarBarToken) return `__shimWay('${state.fileId}:',${ways(state, child, 2)},${text})`;
+  }
+  const isDefault = (ts.isParameter(parent) || ts.isBindingElement(parent)) && parent.initializer === child;
+  // A function takes its name from the place that it stands in.
+  const isNamed = ts.isArrowFunction(child) || ts.isFunctionExpression(child) || ts.isClassExpression(child);
+  if (isDefault && !isNamed) return `(__shimHit('${state.fileId}:b${ways(state, child, 1)}'),(${text}))`;
+  return text;
+}
+
+// Numbers of the ways that a branch may take: the first of them.
+function ways(state, node, count) {
+  const first = state.branches.length;
+  const start = node.getStart(state.sourceFile);
+  const line = state.sourceFile.getLineAndCharacterOfPosition(start).line + 1;
+  for (let way = 0; way < count; way++) state.branches.push({ line, start });
+  return first;
 }
 
 function insideFunction(ts, node) {

@@ -41,21 +41,14 @@ pub enum Activity {
 }
 
 impl Activity {
-    /// Every kind, as often as it comes.
-    pub(super) const DEALT: [Self; 15] = [
-        Self::Analyze,
+    /// Every kind.
+    pub(super) const ALL: [Self; 8] = [
         Self::Analyze,
         Self::Evolve,
-        Self::Evolve,
-        Self::Approve,
-        Self::Approve,
         Self::Approve,
         Self::ApproveEndless,
         Self::Revert,
-        Self::Revert,
         Self::Undo,
-        Self::Undo,
-        Self::GenerateTests,
         Self::GenerateTests,
         Self::Install,
     ];

@@ -152,13 +152,13 @@ pub(super) fn strays(home: &Path, service: u32) -> Vec<String> {
     let processes = Processes::look();
     let own = processes.below(service);
     let is_own = |pid: u32| own.iter().any(|(of, _)| *of == pid);
-    // The host of the last call waits for the next, below a supervisor of its own.
-    let is_idle_host = |line: &str| line.contains("host.js");
+    // The host of the last call and the fast linter for the next one wait, each below a supervisor of its own.
+    let is_waiting = |line: &str| line.contains("host.js") || line.contains("oxlint.mjs");
     let of_home = processes.of_folder(home).into_iter();
     let outside = of_home.filter(|(pid, _)| *pid != service && !is_own(*pid));
     let busy = own
         .iter()
-        .filter(|(_, line)| !is_idle_host(line) && !line.contains("while read -r change"))
+        .filter(|(_, line)| !is_waiting(line) && !line.contains("while read -r change"))
         .filter(|(_, line)| Victim::of(line).is_some() || line.contains(&*home.to_string_lossy()))
         .cloned();
     let found = outside.chain(busy);

@@ -10,7 +10,9 @@ use crate::rng::SeededRng;
 const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 /// How long after a program was seen, in microseconds: a git lives for some milliseconds.
 const SHORT_MICROS: std::ops::Range<u64> = 0..8_000;
-const LONG_MICROS: std::ops::Range<u64> = 0..400_000;
+const LONG_MICROS: std::ops::Range<u64> = 0..200_000;
+/// npm takes so long at least, with all packages in its cache.
+const INSTALLATION: Duration = Duration::from_secs(8);
 
 /// A moment of a call.
 #[derive(Debug)]
@@ -31,6 +33,11 @@ impl Moment {
         victim: Victim,
         usual: Duration,
     ) -> Self {
+        let usual = match activity {
+            // It was measured with the tools in place.
+            Activity::Install => usual.max(INSTALLATION),
+            _ => usual,
+        };
         let micros = u64::try_from(usual.as_micros()).unwrap_or(u64::MAX);
         let whole = 0..micros.max(10_000);
         let program = match victim {
@@ -45,7 +52,8 @@ impl Moment {
         };
         // A program comes again and again, or late: some calls are looked at from their beginning.
         let after = match program {
-            Some(_) if activity == Activity::ApproveEndless || rng.one_in(2) => Duration::ZERO,
+            Some(_) if activity == Activity::ApproveEndless => Duration::ZERO,
+            Some(_) if !rng.one_in(3) => Duration::ZERO,
             _ => rng.micros(whole),
         };
         let is_short = matches!(program, Some(Victim::Git | Victim::Oxlint));

@@ -24,8 +24,7 @@ impl Suite {
     /// A call with a kill; it counts if the kill came in time.
     pub(super) async fn round(&mut self) -> Result<String, StartFailure> {
         let activities = self.activities();
-        let activity = *self.rng.pick(&activities);
-        let victim = *self.rng.pick(activity.victims());
+        let (victim, activity) = Victim::pick(&mut self.rng, &activities);
         let usual = self
             .usual
             .get(&activity)
@@ -54,7 +53,7 @@ impl Suite {
         *self.verdict.kills.entry(victim).or_default() += 1;
         *self.verdict.calls.entry(activity).or_default() += 1;
         self.verdict.rounds += 1;
-        Ok(what)
+        Ok(what + &std::mem::take(&mut self.refusal))
     }
 
     /// Waits for the moment and kills.
@@ -101,6 +100,7 @@ impl Suite {
         match ended {
             Ok(Ended::Failed(_)) if is_gone => {}
             Ok(Ended::Failed(status)) if struck && is_clear(&status) => {
+                self.refusal = format!(", refused: {}", status.message());
                 self.verdict.refused += 1;
             }
             Ok(Ended::Answered(said)) if self.is_usual(activity, &said) => {

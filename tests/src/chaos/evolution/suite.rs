@@ -43,8 +43,12 @@ pub async fn run(
     let mut calls = 0;
     while suite.verdict.rounds < settings.rounds && calls < settings.rounds * MAX_TOO_LATE {
         calls += 1;
+        let known = suite.verdict.broken.len();
         let told = suite.round().await?;
         out(&format!("round {}: {told}", suite.verdict.rounds));
+        for broken in suite.verdict.broken.iter().skip(known) {
+            out(&format!("broken: {broken}"));
+        }
     }
     if suite.verdict.rounds < settings.rounds {
         let struck = suite.verdict.rounds;
@@ -70,6 +74,8 @@ pub(super) struct Suite {
     pub(super) before: Fingerprint,
     /// The branch of an evolution that the user built on; empty if there is none.
     pub(super) built_on: String,
+    /// What the call of this round was refused with, for the log.
+    pub(super) refusal: String,
     /// How long a call takes without kills, and what it answers.
     pub(super) usual: BTreeMap<Activity, (Duration, String)>,
     pub(super) verdict: EvolutionVerdict,
@@ -97,6 +103,7 @@ impl Suite {
                 ..EvolutionVerdict::default()
             },
             built_on: String::new(),
+            refusal: String::new(),
             usual: BTreeMap::new(),
             temp,
             launch,
@@ -115,9 +122,6 @@ impl Suite {
     /// Makes each call without a kill.
     async fn calm(&mut self, out: &mut impl FnMut(&str)) {
         for activity in self.activities() {
-            if self.usual.contains_key(&activity) {
-                continue;
-            }
             let about = format!("{activity:?} without a kill");
             let Some(call) = self.prepare(activity, &about).await else {
                 continue;
@@ -138,12 +142,12 @@ impl Suite {
         }
     }
 
-    /// What the rounds choose from, each as often as it comes.
+    /// What the rounds choose from.
     pub(super) fn activities(&self) -> Vec<Activity> {
         let is_long = |it: &Activity| matches!(it, Activity::Install | Activity::GenerateTests);
         let with_long_calls = self.settings.with_long_calls;
-        let dealt = Activity::DEALT.into_iter();
-        dealt.filter(|it| with_long_calls || !is_long(it)).collect()
+        let all = Activity::ALL.into_iter();
+        all.filter(|it| with_long_calls || !is_long(it)).collect()
     }
 
     /// Makes a call that must be answered.

@@ -6,6 +6,7 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 use serde::Serialize;
 
+use super::calls::Activity;
 use crate::process;
 use crate::rng::SeededRng;
 
@@ -32,6 +33,37 @@ pub enum Victim {
 }
 
 impl Victim {
+    /// Every kind, as often as it comes.
+    const DEALT: [Self; 13] = [
+        Self::Service,
+        Self::Service,
+        Self::Service,
+        Self::Service,
+        Self::Client,
+        Self::Client,
+        Self::Host,
+        Self::Oxlint,
+        Self::Compiler,
+        Self::Git,
+        Self::Git,
+        Self::TestRunner,
+        Self::Npm,
+    ];
+
+    /// One of them, and a kind of work during which it lives.
+    pub(super) fn pick(rng: &mut SeededRng, activities: &[Activity]) -> (Self, Activity) {
+        loop {
+            let victim = *rng.pick(&Self::DEALT);
+            let fitting = activities.iter().copied();
+            let fitting: Vec<_> = fitting
+                .filter(|activity| activity.victims().contains(&victim))
+                .collect();
+            if !fitting.is_empty() {
+                return (victim, *rng.pick(&fitting));
+            }
+        }
+    }
+
     /// What a command line has to hold to be this program's.
     fn words(self) -> &'static [&'static str] {
         match self {

@@ -89,8 +89,9 @@ fn imports(module: &Path) -> Vec<String> {
     let text = is_code
         .then(|| std::fs::read_to_string(module).ok())
         .flatten();
-    let facts =
-        text.and_then(|text| facts::read(facts::language(&module.to_string_lossy()), &text).ok());
+    let facts = text.and_then(|text| {
+        facts::read(facts::language(&module.to_string_lossy()), &text, &|| false).ok()
+    });
     facts
         .into_iter()
         .flat_map(|facts| facts.imports)

@@ -1,12 +1,12 @@
 //! Facts of sources that are easy to get wrong.
 
-use big_code_analysis::{MetricsOptions, SpaceKind, analyze};
+use big_code_analysis::{MetricsOptions, Source, SpaceKind, analyze};
 
 use super::*;
 use crate::domain::analysis::facts::OldForm;
 
 fn of(path: &str, text: &str) -> FileFacts {
-    read(language(path), text).unwrap()
+    read(language(path), text, &|| false).unwrap()
 }
 
 fn imports(path: &str, text: &str) -> Vec<String> {
@@ -35,7 +35,7 @@ fn figures_are_those_of_the_library() {
             MetricsOptions::default(),
         )
         .unwrap();
-        let facts = read(language, SOURCE).unwrap();
+        let facts = read(language, SOURCE, &|| false).unwrap();
         let (mut expected, mut open) = (Vec::new(), vec![&space]);
         while let Some(space) = open.pop() {
             if space.kind == SpaceKind::Function {
@@ -169,4 +169,76 @@ fn broken_and_deep_sources_are_read() {
     let deep = format!("{}1{}", "[".repeat(50_000), "]".repeat(50_000));
     let facts = of("deep.js", &deep);
     assert!(!facts.tokens.hashes.is_empty());
+}
+
+/// Texts that nest without end, in each way that the grammar has.
+fn deep(levels: usize) -> Vec<(&'static str, String)> {
+    let nested = |open: &str, middle: &str, close: &str| {
+        [open.repeat(levels), middle.to_owned(), close.repeat(levels)].concat()
+    };
+    vec![
+        ("a.js", nested("a => ", "1", "")),
+        ("a.js", nested("(a) => { return ", "1", " }")),
+        ("a.js", nested("function f() { ", "let a;", " }")),
+        ("a.js", nested("(function () { ", "", " })()")),
+        ("a.js", nested("x = class { a = ", "1", " }")),
+        ("a.js", nested("({ m() { return ", "1", " } })")),
+        ("a.ts", nested("namespace N { ", "", " }")),
+        ("a.js", nested("(", "1", ")")),
+        ("a.js", nested("[", "1", "]")),
+        ("a.js", nested("{ let b; ", "", "}")),
+        ("a.js", nested("({ a: ", "1", " })")),
+        ("a.js", nested("`${", "1", "}`")),
+        ("a.js", nested("a ? b : ", "c", "")),
+        ("a.js", nested("if (a) b(); else ", "c();", "")),
+        ("a.js", nested("if (a) { let b = 1; ", "", " }")),
+        ("a.js", nested("switch (a) { case 1: ", "", " }")),
+        ("a.js", nested("!", "a", "")),
+        ("a.js", nested("a + ", "1", "")),
+        ("a.js", nested("", "a", ".b()")),
+        ("a.js", nested("f(", "", ")")),
+        ("a.js", nested("a = ", "1", "")),
+        ("a.js", nested("label: ", "a;", "")),
+        ("a.tsx", nested("<A>", "", "</A>")),
+        ("a.ts", format!("type T = {};", nested("Array<", "A", ">"))),
+        (
+            "a.ts",
+            format!("type T = {};", nested("A extends B ? C : ", "D", "")),
+        ),
+        ("a.js", "(".repeat(levels)),
+        ("a.js", "{".repeat(levels)),
+        ("a.js", "`${".repeat(levels)),
+        ("a.tsx", "<A b={".repeat(levels)),
+        ("a.ts", "a<".repeat(levels)),
+        ("a.js", "async (a = ".repeat(levels)),
+    ]
+}
+
+#[test]
+fn no_nesting_stalls_or_ends_the_service() {
+    for (path, text) in deep(6_000) {
+        let facts = read(language(path), &text, &|| false);
+        let shown = &text[..text.len().min(40)];
+        if let Err(why) = facts {
+            assert!(
+                why.contains("too long") || why.contains("within"),
+                "{shown}: {why}"
+            );
+        }
+    }
+    let arrows = read(LANG::Javascript, &deep(6_000)[0].1, &|| false).unwrap_err();
+    assert!(arrows.contains("stand 6000 deep in each other"), "{arrows}");
+    let flat = "f(a => b => { return c; });\n".repeat(10_000);
+    assert_eq!(of("flat.js", &flat).functions.len(), 20_000);
+}
+
+#[test]
+fn a_call_that_nobody_waits_for_measures_nothing() {
+    let asked = std::cell::Cell::new(0);
+    let is_stopped = || {
+        asked.set(asked.get() + 1);
+        true
+    };
+    let why = read(LANG::Javascript, &"a = [1];\n".repeat(50_000), &is_stopped).unwrap_err();
+    assert_eq!((why.as_str(), asked.get() > 0), (STOPPED, true));
 }

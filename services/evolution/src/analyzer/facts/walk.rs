@@ -11,8 +11,18 @@ use crate::domain::analysis::debt;
 use crate::domain::analysis::facts::{FileFacts, OldForm, OldForms};
 use crate::domain::analysis::places::{Lines, number};
 
+/// What a walk finds.
+pub(super) struct Walked {
+    /// All facts but the figures.
+    pub(super) facts: FileFacts,
+    /// What figures cost: tokens, each times the functions and classes around it.
+    pub(super) cost: u64,
+    /// The most functions and classes in each other.
+    pub(super) deepest: u64,
+}
+
 /// Walks the whole tree, without recursion: a source may nest deeper than a stack is.
-pub(super) fn walk(ast: &Ast, language: LANG, text: &str) -> FileFacts {
+pub(super) fn walk(ast: &Ast, language: LANG, text: &str) -> Walked {
     let lines = Lines::new(text);
     let mut walk = Walk {
         text,
@@ -21,16 +31,19 @@ pub(super) fn walk(ast: &Ast, language: LANG, text: &str) -> FileFacts {
         imports: Imports::new(text, language != LANG::Javascript),
         forms: BTreeMap::new(),
         above: Vec::new(),
+        spaces: 0,
+        cost: 0,
+        deepest: 0,
     };
     let mut cursor = ast.as_tree_sitter().walk();
     loop {
         let node = cursor.node();
         if walk.enter(node) && cursor.goto_first_child() {
-            walk.above.push((node.kind(), is_sum(node, text)));
+            walk.go_down(node);
             continue;
         }
         while !cursor.goto_next_sibling() {
-            walk.above.pop();
+            walk.go_up();
             if !cursor.goto_parent() {
                 return walk.finish();
             }
@@ -46,9 +59,26 @@ struct Walk<'a> {
     forms: BTreeMap<OldForm, OldForms>,
     /// The kinds of the nodes above, the root first, and whether each is a sum. (A node finds its parent from the root each time.)
     above: Vec<(&'static str, bool)>,
+    /// How many of those are functions or classes.
+    spaces: u64,
+    cost: u64,
+    deepest: u64,
 }
 
 impl Walk<'_> {
+    fn go_down(&mut self, node: Node<'_>) {
+        let kind = node.kind();
+        self.spaces += u64::from(is_space(kind));
+        self.deepest = self.deepest.max(self.spaces);
+        self.above.push((kind, is_sum(node, self.text)));
+    }
+
+    fn go_up(&mut self) {
+        if let Some((kind, _)) = self.above.pop() {
+            self.spaces -= u64::from(is_space(kind));
+        }
+    }
+
     /// Whether to go on with the children of the node.
     fn enter(&mut self, node: Node<'_>) -> bool {
         match node.kind() {
@@ -130,16 +160,28 @@ impl Walk<'_> {
         self.text.as_bytes()[node.byte_range()].hash(&mut hasher);
         let hash = hasher.finish();
         let line = number(node.start_position().row + 1);
+        self.cost += self.spaces;
         self.facts.tokens.push((hash ^ (hash >> 32)) as u32, line);
     }
 
-    fn finish(mut self) -> FileFacts {
+    fn finish(mut self) -> Walked {
         self.facts.imports = self.imports.finish();
         self.facts.tokens.seal();
         self.facts.old_forms = self.forms.into_values().collect();
         self.facts.lines = number(self.text.lines().count());
-        self.facts
+        Walked {
+            facts: self.facts,
+            cost: self.cost,
+            deepest: self.deepest,
+        }
     }
+}
+
+/// Whether figures are counted for nodes of this kind by themselves, and again for each of those around it.
+fn is_space(kind: &str) -> bool {
+    ["function", "method", "class", "interface", "module"]
+        .iter()
+        .any(|part| kind.contains(part))
 }
 
 /// A leaf, or what has parts that mean nothing alone.

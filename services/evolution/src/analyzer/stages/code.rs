@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 use shim_proto::evolution::v1::{Duplicate, ImportCycle, ToolRun, UnreadFile};
+use tokio_util::sync::CancellationToken;
 
 use super::common::tool_run;
 use crate::analyzer::eslint;
@@ -25,6 +26,8 @@ pub(super) struct Code {
     pub(super) graph_key: blake3::Hash,
     pub(super) facts: HashMap<blake3::Hash, Arc<FileFacts>>,
     pub(super) resolved: Resolved,
+    /// Set when nobody waits for it any more.
+    pub(super) cancel: CancellationToken,
 }
 
 /// What it found.
@@ -106,7 +109,8 @@ impl Code {
             return Ok(Arc::clone(known));
         }
         let text = self.texts.get(&file.path).ok_or(CHANGED)?;
-        facts::read(facts::language(&file.path), text).map(Arc::new)
+        let is_stopped = || self.cancel.is_cancelled();
+        facts::read(facts::language(&file.path), text, &is_stopped).map(Arc::new)
     }
 }
 

@@ -23,6 +23,7 @@ use crate::domain::analysis::coverage::CoverageFacts;
 use crate::domain::analysis::history::History;
 use crate::domain::analysis::oxlint::OxlintAnswer;
 use crate::error::EvolutionError;
+use crate::project::GitRefusal;
 use crate::tool_host::HostError;
 
 /// As the tools' lock file pins it.
@@ -120,6 +121,7 @@ impl Run<'_> {
             graph_key: inputs.keys.graph(&inputs.sources),
             facts: std::mem::take(&mut memory.facts),
             resolved: std::mem::take(&mut memory.resolved),
+            cancel: self.cancel.clone(),
         }
     }
 
@@ -307,7 +309,7 @@ fn keep_history(memory: &mut Memory, fast: &Fast, key: &str, history: &Arc<Histo
 fn add_history(
     fast: &mut Fast,
     (history, run): (Arc<History>, Option<ToolRun>),
-    refusal: Option<&str>,
+    refusal: Option<&GitRefusal>,
 ) -> Arc<History> {
     let has_run = run.is_some();
     fast.runs.extend(run);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::observation::Seen;
+use super::sequence::{Sequence, sequence};
 
 /// What a test states.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,6 +27,8 @@ pub(crate) enum Claim {
         /// Its message.
         message: Option<String>,
     },
+    /// Calls on an instance, one after the other, have an outcome.
+    Sequence(Sequence),
     /// The result always has a type.
     Type {
         /// Inputs.
@@ -105,7 +108,10 @@ pub(crate) struct Candidate {
 impl Candidate {
     /// Whether it is a property of many inputs.
     pub(crate) fn is_property(&self) -> bool {
-        !matches!(self.claim, Claim::Value { .. } | Claim::Throws { .. })
+        !matches!(
+            self.claim,
+            Claim::Value { .. } | Claim::Throws { .. } | Claim::Sequence(_)
+        )
     }
 
     /// What it costs a reader: characters, about, and more for inputs that nobody passes on purpose.
@@ -121,6 +127,7 @@ impl Candidate {
             Claim::Throws { args, message, .. } => {
                 of(args) + message.as_ref().map_or(0, String::len)
             }
+            Claim::Sequence(sequence) => of(&sequence.steps) + sequence.cost(),
             _ => 1_000,
         }
     }
@@ -142,6 +149,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) id: u32,
     /// Its name.
     pub(crate) name: &'a str,
+    /// Whether its calls are sequences on instances.
+    pub(crate) is_class: bool,
     /// Names of its parameters.
     pub(crate) parameters: Vec<&'a str>,
     /// Its usable calls.
@@ -159,7 +168,14 @@ const MAX_INPUT_CHARS: usize = 80;
 pub(crate) fn candidates(subject: &Subject<'_>, next_id: &mut u32) -> Vec<Candidate> {
     let mut claims: Vec<(Claim, &Seen)> = Vec::new();
     for call in &subject.calls {
-        claims.push((claim_of(call), call.seen));
+        if !subject.is_class {
+            claims.push((claim_of(call), call.seen));
+        } else if let Some(sequence) = sequence(call.args, call.seen) {
+            claims.push((Claim::Sequence(sequence), call.seen));
+        }
+    }
+    if subject.is_class {
+        return numbered(subject.id, claims, next_id);
     }
     if let Some(call) = subject.calls.iter().find(|call| call.seen.value.is_some()) {
         claims.extend(
@@ -168,11 +184,15 @@ pub(crate) fn candidates(subject: &Subject<'_>, next_id: &mut u32) -> Vec<Candid
                 .map(|claim| (claim, call.seen)),
         );
     }
+    numbered(subject.id, claims, next_id)
+}
+
+fn numbered(f: u32, claims: Vec<(Claim, &Seen)>, next_id: &mut u32) -> Vec<Candidate> {
     let made = claims.into_iter().map(|(claim, seen)| {
         *next_id += 1;
         Candidate {
             id: *next_id,
-            f: subject.id,
+            f,
             is_async: seen.is_async,
             is_iterator: seen.is_iterator,
             claim,
@@ -325,7 +345,12 @@ fn inverse(subject: &Subject<'_>) -> Option<u32> {
             .find(|(name, _)| *name == wanted)
             .map(|(_, id)| *id)
     };
-    let name = subject.name;
+    // A method is taken back by one of the same holder.
+    let (holder, name) = subject.name.rsplit_once('.').unwrap_or(("", subject.name));
+    let named = |wanted: &str| match holder {
+        "" => named(wanted),
+        holder => named(&format!("{holder}.{wanted}")),
+    };
     let mut found = INVERSES.iter().filter_map(|(there, back)| {
         let plain = name
             .starts_with(there)

@@ -1,6 +1,7 @@
 //! How a project writes its tests, so that new ones look alike: where, named how, with which modules and which assertions.
 
 use super::runner::RunnerKind;
+use super::style::Style;
 
 /// How tests state what they expect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +12,16 @@ pub(crate) enum Assertions {
     Assert,
     /// `expect` of Chai.
     Chai,
+}
+
+impl Assertions {
+    fn of(kind: RunnerKind, is_chai: bool) -> Self {
+        match kind {
+            RunnerKind::Vitest | RunnerKind::Jest => Self::Expect,
+            RunnerKind::Mocha if is_chai => Self::Chai,
+            _ => Self::Assert,
+        }
+    }
 }
 
 /// Where tests stand.
@@ -43,6 +54,8 @@ pub(crate) struct Habits {
     pub(crate) imports_runner: bool,
     /// Whether they name a module with its extension.
     pub(crate) names_extension: bool,
+    /// How their texts look.
+    pub(crate) style: Style,
     /// Whether they are written with `suite` and `test`, as Mocha's interface `tdd` has them.
     pub(crate) is_tdd: bool,
 }
@@ -74,11 +87,6 @@ impl Habits {
         let placement = most_frequent(tests.iter().map(|test| placement(&test.path)));
         let own_esm = most(&|test| has_import(&test.text));
         let chai = most(&|test| test.text.contains("chai") && test.text.contains("expect"));
-        let assertions = match kind {
-            RunnerKind::Vitest | RunnerKind::Jest => Assertions::Expect,
-            RunnerKind::Mocha if chai => Assertions::Chai,
-            _ => Assertions::Assert,
-        };
         let uses_globals = tests.iter().any(|test| test.text.contains("expect("))
             && !most(&|test| test.text.contains("'vitest'") || test.text.contains("\"vitest\""));
         Self {
@@ -88,13 +96,14 @@ impl Habits {
             extension: extension
                 .unwrap_or_else(|| if is_typescript { "ts" } else { "js" }.to_owned()),
             is_esm: if tests.is_empty() { is_esm } else { own_esm },
-            assertions,
+            assertions: Assertions::of(kind, chai),
             imports_runner: match kind {
                 RunnerKind::Vitest => !uses_globals,
                 RunnerKind::Jest => most(&|test| test.text.contains("@jest/globals")),
                 _ => false,
             },
             names_extension: most(&|test| names_extension(&test.text)),
+            style: Style::of(tests.iter().map(|test| test.text.as_str())),
             is_tdd: kind == RunnerKind::Mocha && most(&|test| is_tdd(&test.text)),
         }
     }

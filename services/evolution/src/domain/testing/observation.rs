@@ -28,7 +28,15 @@ pub(crate) struct Seen {
     pub(crate) is_iterator: bool,
     /// Whether it did not settle in time.
     pub(crate) is_late: bool,
-    /// The source of what it returned, if it has one.
+    /// Whether it had to be ended.
+    pub(crate) is_endless: bool,
+    /// Whether an earlier call of its sequence failed.
+    pub(crate) is_prelude_broken: bool,
+    /// What can be read of the instance after a sequence, and was another before its last call: names with sources.
+    pub(crate) state: Vec<(String, String)>,
+    /// Which steps of a sequence answered by a promise.
+    pub(crate) waits: Vec<bool>,
+    /// The source of what it returned, if it has one; `this` for the instance of a sequence.
     pub(crate) value: Option<String>,
     /// The type of what it returned.
     #[serde(rename = "type")]
@@ -63,6 +71,12 @@ pub(crate) fn unfit(seen: &[&Seen]) -> Option<String> {
 
 /// Why one call is no test; `None` if it may be one.
 pub(crate) fn unusable(first: &Seen, second: Option<&Seen>) -> Option<&'static str> {
+    if first.is_endless {
+        return Some("does not end within a second");
+    }
+    if first.is_prelude_broken {
+        return Some("an earlier call of its sequence fails");
+    }
     if second != Some(first) {
         return Some("differs between two processes, time zones, locales or days");
     }

@@ -1,8 +1,11 @@
 //! The text of a test file, written as the project writes its own.
 
-use super::candidates::{Candidate, Claim};
+use std::collections::BTreeMap;
+
+use super::candidates::Candidate;
 use super::habits::{Assertions, Habits};
 use super::runner::RunnerKind;
+pub(crate) use super::titles::titles;
 
 /// A function as tests name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,8 +14,12 @@ pub(crate) struct Import {
     pub(crate) f: u32,
     /// The name that its module exports it by.
     pub(crate) exported: String,
-    /// Its own name.
+    /// Its own name, for people: `parse`, `Stack`, `api.get`.
     pub(crate) name: String,
+    /// What is imported: itself, or what it is a method of.
+    pub(crate) holder: String,
+    /// The method of the holder that it is; empty for the holder itself.
+    pub(crate) member: String,
     /// `named`, `default`, or `whole` for the module itself.
     pub(crate) access: String,
 }
@@ -27,83 +34,37 @@ pub(crate) struct TestFile<'a> {
     pub(crate) is_esm_module: bool,
     /// The functions.
     pub(crate) imports: Vec<Import>,
+    /// Properties that are written with fast-check: sources of their arbitraries, by the numbers of the tests.
+    pub(crate) arbitraries: BTreeMap<u32, Vec<String>>,
+    /// The seed that fast-check begins with.
+    pub(crate) seed: u32,
     /// The tests with their titles, in the order in which they stand.
     pub(crate) tests: Vec<(&'a Candidate, String)>,
 }
 
 /// Names that a test file gives a meaning to, and words that are no names.
-const TAKEN: [&str; 25] = [
+const TAKEN: [&str; 28] = [
     "it", "test", "describe", "suite", "expect", "assert", "inputs", "input", "args", "value",
     "once", "copy", "require", "module", "exports", "delete", "default", "new", "typeof", "void",
-    "in", "function", "class", "with", "error",
+    "in", "function", "class", "with", "error", "fc", "instance", "this",
 ];
-const MAX_TITLE_CHARS: usize = 100;
 
 impl Import {
+    /// Whether it is imported by the same name: the module itself has one, whatever is called on it.
+    fn is_same_holder(&self, other: &Self) -> bool {
+        let is_named = self.access == "named";
+        self.access == other.access && (!is_named || self.exported == other.exported)
+    }
+
     /// What the file calls it.
     fn local(&self) -> String {
-        let is_free = !TAKEN.contains(&self.name.as_str());
+        let is_free = !TAKEN.contains(&self.holder.as_str());
         if is_free {
-            self.name.clone()
+            self.holder.clone()
         } else {
-            format!("{}Function", self.name)
+            format!("{}Function", self.holder)
         }
     }
-}
-
-/// Titles for tests of one function, each only once.
-pub(crate) fn titles(tests: &[&Candidate]) -> Vec<String> {
-    let mut titles: Vec<String> = Vec::new();
-    for test in tests {
-        let plain = title(test);
-        let mut unique = plain.clone();
-        let mut number = 2;
-        while titles.contains(&unique) {
-            unique = format!("{plain} ({number})");
-            number += 1;
-        }
-        titles.push(unique);
-    }
-    titles
-}
-
-fn title(test: &Candidate) -> String {
-    let of = |args: &[String]| {
-        if args.is_empty() {
-            String::new()
-        } else {
-            format!(" for {}", args.join(", "))
-        }
-    };
-    let verb = match (test.is_async, test.is_iterator) {
-        (true, _) => "resolves to",
-        (_, true) => "yields",
-        _ => "returns",
-    };
-    let text = match &test.claim {
-        Claim::Value { args, expected, .. } => format!("{verb} {expected}{}", of(args)),
-        Claim::Throws { args, name, .. } if test.is_async => {
-            format!("rejects with {name}{}", of(args))
-        }
-        Claim::Throws { args, name, .. } => format!("throws {name}{}", of(args)),
-        Claim::Type { r#type, .. } => {
-            format!("always returns a value of type {type}", type = r#type)
-        }
-        Claim::Integer { .. } => "always returns a whole number".to_owned(),
-        Claim::NotNegative { .. } => "never returns a negative number".to_owned(),
-        Claim::Within { .. } => "stays within its bounds".to_owned(),
-        Claim::KeepsInput { .. } => "leaves its input as it is".to_owned(),
-        Claim::Idempotent { .. } => "changes nothing more the second time".to_owned(),
-        Claim::Commutes { .. } => "takes its arguments in either order".to_owned(),
-        Claim::SameLength { .. } => "keeps the length".to_owned(),
-        Claim::NotLonger { .. } => "never makes it longer".to_owned(),
-        Claim::RoundTrip { .. } => "is taken back by its inverse".to_owned(),
-    };
-    if text.chars().count() <= MAX_TITLE_CHARS {
-        return text;
-    }
-    let cut: String = text.chars().take(MAX_TITLE_CHARS - 1).collect();
-    format!("{}…", cut.trim_end())
 }
 
 /// A text in single quotes.
@@ -144,7 +105,7 @@ pub(crate) fn render(file: &TestFile<'_>) -> String {
         text.push_str(&file.test(test, title));
     }
     text.push_str("});\n");
-    text
+    file.habits.style.apply(&text)
 }
 
 fn head(file: &TestFile<'_>) -> String {
@@ -181,6 +142,9 @@ fn head(file: &TestFile<'_>) -> String {
         RunnerKind::NodeTest => lines.push(from("describe, it", "node:test", false)),
         _ => {}
     }
+    if file.tests.iter().any(|(test, _)| file.is_random(test)) {
+        lines.push(from("fc", "fast-check", true));
+    }
     lines.extend(file.subject_lines());
     lines.join("\n") + "\n"
 }
@@ -191,8 +155,36 @@ impl TestFile<'_> {
             .map_or_else(String::new, |import| import.name.clone())
     }
 
-    pub(super) fn local_of(&self, f: u32) -> String {
-        self.import(f).map_or_else(String::new, Import::local)
+    /// What a test writes to call it.
+    pub(super) fn callee(&self, f: u32) -> String {
+        self.import(f).map_or_else(String::new, |import| {
+            let local = self.holder_of(import).local();
+            match import.member.as_str() {
+                "" => local,
+                member => format!("{local}.{member}"),
+            }
+        })
+    }
+
+    /// A name that the file gives to nothing else.
+    pub(super) fn is_free(&self, name: &str) -> bool {
+        !TAKEN.contains(&name) && self.imports.iter().all(|it| it.local() != name)
+    }
+
+    /// Whether a property is written with fast-check.
+    pub(super) fn is_random(&self, test: &Candidate) -> bool {
+        self.arbitraries.contains_key(&test.id)
+    }
+
+    /// The first import of the same thing, which the file imports for all of them.
+    fn holder_of<'i>(&'i self, import: &'i Import) -> &'i Import {
+        let same = self.imports.iter().find(|it| it.is_same_holder(import));
+        same.unwrap_or(import)
+    }
+
+    fn holders(&self) -> impl Iterator<Item = &Import> {
+        let is_first = |it: &&Import| std::ptr::eq(self.holder_of(it), *it);
+        self.imports.iter().filter(is_first)
     }
 
     fn import(&self, f: u32) -> Option<&Import> {
@@ -203,13 +195,12 @@ impl TestFile<'_> {
         let is_esm = self.habits.is_esm;
         let specifier = quoted(&self.specifier);
         let named: Vec<String> = self
-            .imports
-            .iter()
+            .holders()
             .filter(|it| it.access == "named")
             .map(|it| self.bound(it))
             .collect();
         let mut lines = Vec::new();
-        for import in self.imports.iter().filter(|it| it.access != "named") {
+        for import in self.holders().filter(|it| it.access != "named") {
             let local = import.local();
             lines.push(match (is_esm, import.access.as_str()) {
                 (true, _) => format!("import {local} from {specifier};"),

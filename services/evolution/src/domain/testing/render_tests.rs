@@ -1,5 +1,8 @@
 use super::*;
+use crate::domain::testing::candidates::Claim;
 use crate::domain::testing::habits::TestText;
+use crate::domain::testing::sequence::{Sequence, Thrown};
+use crate::domain::testing::titles::MAX_TITLE_CHARS;
 
 fn candidate(id: u32, claim: Claim) -> Candidate {
     Candidate {
@@ -26,8 +29,12 @@ fn file<'a>(habits: &'a Habits, tests: &'a [Candidate]) -> TestFile<'a> {
             f: 1,
             exported: "cut".to_owned(),
             name: "cut".to_owned(),
+            holder: "cut".to_owned(),
+            member: String::new(),
             access: "named".to_owned(),
         }],
+        arbitraries: BTreeMap::new(),
+        seed: 7,
         tests: refs.into_iter().zip(titles).collect(),
     }
 }
@@ -145,7 +152,7 @@ fn changed_arguments_promises_and_names_that_are_taken_are_written_out() {
     };
     let tests = [changing];
     let mut file = file(&habits, &tests);
-    file.imports[0].name = "delete".to_owned();
+    file.imports[0].holder = "delete".to_owned();
     file.imports[0].exported = "delete".to_owned();
     let text = render(&file);
     assert!(
@@ -172,4 +179,132 @@ fn titles_are_short_and_differ() {
     let titles = titles(&[&long, &other]);
     assert_eq!(titles[0].chars().count(), MAX_TITLE_CHARS);
     assert_eq!(titles[1], format!("{} (2)", titles[0]));
+}
+
+fn sequence(steps: &[&str], expected: &str, state: &[(&str, &str)]) -> Claim {
+    let state = state.iter();
+    Claim::Sequence(Sequence {
+        steps: texts(steps),
+        expected: expected.to_owned(),
+        throws: None,
+        state: state
+            .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+            .collect(),
+        waits: vec![false; steps.len()],
+    })
+}
+
+#[test]
+fn sequences_are_calls_on_an_instance_with_its_state_afterwards() {
+    let habits = Habits::of(RunnerKind::Mocha, &[], false, false);
+    let tests = [
+        candidate(1, sequence(&["2"], "undefined", &[("size", "0")])),
+        candidate(
+            2,
+            sequence(&["2", "push(1)", "pop()"], "1", &[("size", "0")]),
+        ),
+        candidate(3, sequence(&["", "push(1)"], "this", &[])),
+        candidate(
+            4,
+            Claim::Sequence(Sequence {
+                steps: texts(&["0", "push(1)"]),
+                expected: String::new(),
+                throws: Some(Thrown {
+                    name: "RangeError".to_owned(),
+                    message: Some("full".to_owned()),
+                }),
+                state: Vec::new(),
+                waits: vec![false, false],
+            }),
+        ),
+    ];
+    let mut file = file(&habits, &tests);
+    let import = &mut file.imports[0];
+    for name in [&mut import.exported, &mut import.name, &mut import.holder] {
+        *name = "Stack".to_owned();
+    }
+    let text = render(&file);
+    let expected = r"describe('Stack', () => {
+  it('the constructor leads to size 0 for 2', () => {
+    const stack = new Stack(2);
+    assert.equal(stack.size, 0);
+  });
+
+  it('pop() returns 1 after push(1) on one made of 2', () => {
+    const stack = new Stack(2);
+    stack.push(1);
+    assert.equal(stack.pop(), 1);
+    assert.equal(stack.size, 0);
+  });
+
+  it('push(1) returns the instance', () => {
+    const stack = new Stack();
+    assert.equal(stack.push(1), stack);
+  });
+
+  it('push(1) throws RangeError on one made of 0', () => {
+    const stack = new Stack(0);
+    assert.throws(() => stack.push(1), { name: 'RangeError', message: 'full' });
+  });
+});
+";
+    assert!(text.ends_with(expected), "{text}");
+}
+
+#[test]
+fn methods_are_called_on_what_has_them_and_it_is_imported_once() {
+    let habits = Habits::of(RunnerKind::NodeTest, &[], true, false);
+    let call = |id, f| Candidate {
+        f,
+        ..candidate(
+            id,
+            Claim::Value {
+                args: texts(&["1"]),
+                expected: "2".to_owned(),
+                changed: Vec::new(),
+            },
+        )
+    };
+    let tests = [call(1, 1), call(2, 2)];
+    let mut file = file(&habits, &tests);
+    let method = |f, member: &str| Import {
+        f,
+        exported: "api".to_owned(),
+        name: format!("api.{member}"),
+        holder: "api".to_owned(),
+        member: member.to_owned(),
+        access: "named".to_owned(),
+    };
+    file.imports = vec![method(1, "get"), method(2, "put")];
+    let text = render(&file);
+    assert!(text.contains("import { api } from '../lib/a';"), "{text}");
+    assert!(text.contains("describe('api.put', () => {"), "{text}");
+    assert!(text.contains("assert.equal(api.put(1), 2);"), "{text}");
+}
+
+#[test]
+fn properties_are_written_with_fast_check_where_the_project_has_it() {
+    let habits = Habits::of(RunnerKind::Vitest, &[], true, false);
+    let tests = tests();
+    let mut file = file(&habits, &tests);
+    file.arbitraries = BTreeMap::from([(3, texts(&["fc.string()"]))]);
+    let text = render(&file);
+    let expected = r"  it('changes nothing more the second time', () => {
+    fc.assert(
+      fc.property(fc.string(), (input) => {
+        const once = cut(input);
+        expect(cut(once)).toEqual(once);
+      }),
+      { seed: 7, numRuns: 100 },
+    );
+  });
+";
+    assert!(
+        text.contains(
+            "import fc from 'fast-check';
+"
+        ),
+        "{text}"
+    );
+    assert!(text.contains(expected), "{text}");
 }

@@ -6,6 +6,8 @@ use super::candidates::{Candidate, Claim};
 
 /// The most tests of single calls, and the most properties, of one function: a reader goes through them all.
 const MAX_CALLS: usize = 8;
+/// Of a class, which has several methods.
+const MAX_SEQUENCES: usize = 16;
 const MAX_PROPERTIES: usize = 2;
 
 /// Which mutants each test fails for.
@@ -18,7 +20,11 @@ pub(crate) fn choose<'a>(candidates: &[&'a Candidate], kills: &Kills) -> Vec<&'a
         .iter()
         .copied()
         .partition(|candidate| candidate.is_property());
-    let mut chosen = cover(&calls, kills, MAX_CALLS);
+    let is_class = calls
+        .iter()
+        .any(|it| matches!(it.claim, Claim::Sequence(_)));
+    let most = if is_class { MAX_SEQUENCES } else { MAX_CALLS };
+    let mut chosen = cover(&calls, kills, most);
     let is_weak = |candidate: &&Candidate| {
         matches!(
             candidate.claim,

@@ -26,16 +26,23 @@ impl TestFile<'_> {
                 name,
                 message,
             } => self.throws(test, args, name, message.as_deref()),
+            Claim::Sequence(sequence) => self.sequence(test, sequence),
+            claim if self.is_random(test) => self.random_property(test, claim),
             claim => self.property(test, claim),
         };
-        let word = if test.is_async { "async " } else { "" };
+        // With fast-check it is the inner function that waits.
+        let is_waiting = match &test.claim {
+            Claim::Sequence(sequence) => sequence.is_waiting(),
+            _ => test.is_async,
+        };
+        let word = if is_waiting { "async " } else { "" };
         let body: String = body.iter().map(|line| format!("    {line}\n")).collect();
         let (_, case) = self.habits.words();
         format!("  {case}({}, {word}() => {{\n{body}  }});\n", quoted(title))
     }
 
     fn call(&self, test: &Candidate, args: &str) -> String {
-        let call = format!("{}({args})", self.local_of(test.f));
+        let call = format!("{}({args})", self.callee(test.f));
         match (test.is_async, test.is_iterator) {
             (true, _) => format!("await {call}"),
             (_, true) => format!("[...{call}]"),
@@ -71,7 +78,7 @@ impl TestFile<'_> {
     }
 
     /// That a value is as its source says.
-    fn same(&self, actual: &str, expected: &str) -> String {
+    pub(super) fn same(&self, actual: &str, expected: &str) -> String {
         let is_plain = !expected.starts_with(['[', '{', '/']) && !expected.starts_with("new ");
         match (self.habits.assertions, is_plain) {
             (Assertions::Expect, true) => format!("expect({actual}).toBe({expected});"),
@@ -100,12 +107,23 @@ impl TestFile<'_> {
         name: &str,
         message: Option<&str>,
     ) -> Vec<String> {
-        let call = format!("{}({})", self.local_of(test.f), args.join(", "));
+        let call = format!("{}({})", self.callee(test.f), args.join(", "));
+        self.throws_of(&call, test.is_async, name, message)
+    }
+
+    /// That a call ends with an error.
+    pub(super) fn throws_of(
+        &self,
+        call: &str,
+        is_async: bool,
+        name: &str,
+        message: Option<&str>,
+    ) -> Vec<String> {
         let class = BUILT_IN_ERRORS.contains(&name).then_some(name);
         let message = message.filter(|text| !text.is_empty()).map(quoted);
         let told = class.map(str::to_owned).into_iter().chain(message.clone());
         let told: Vec<String> = told.collect();
-        match (self.habits.assertions, test.is_async) {
+        match (self.habits.assertions, is_async) {
             (Assertions::Expect, false) => expected_throws(&format!("expect(() => {call})"), told),
             (Assertions::Expect, true) => {
                 expected_throws(&format!("await expect({call}).rejects"), told)
@@ -161,12 +179,36 @@ impl TestFile<'_> {
     /// What the compiler must be told, where there is one.
     fn input_type(&self, test: &Candidate, is_unary: bool) -> String {
         let is_typed = matches!(self.habits.extension.as_str(), "ts" | "mts" | "cts" | "tsx");
-        let local = self.local_of(test.f);
+        let local = self.callee(test.f);
         match (is_typed, is_unary) {
             (true, true) => format!(": Parameters<typeof {local}>[0][]"),
             (true, false) => format!(": Parameters<typeof {local}>[]"),
             _ => String::new(),
         }
+    }
+
+    /// A property of inputs that fast-check makes.
+    fn random_property(&self, test: &Candidate, claim: &Claim) -> Vec<String> {
+        let arbitraries = self.arbitraries.get(&test.id).cloned().unwrap_or_default();
+        let is_unary = arbitraries.len() == 1;
+        let names = if is_unary { "input" } else { "...args" };
+        let (wait, kind, word) = if test.is_async {
+            ("await ", "asyncProperty", "async ")
+        } else {
+            ("", "property", "")
+        };
+        let list = arbitraries.join(", ");
+        let mut lines = vec![
+            format!("{wait}fc.assert("),
+            format!("  fc.{kind}({list}, {word}({names}) => {{"),
+        ];
+        let body = self.statements(test, claim, is_unary);
+        lines.extend(body.iter().map(|line| format!("    {line}")));
+        lines.push("  }),".to_owned());
+        let seed = self.seed;
+        lines.push(format!("  {{ seed: {seed}, numRuns: 100 }},"));
+        lines.push(");".to_owned());
+        lines
     }
 
     /// What a property says of each input.
@@ -207,13 +249,13 @@ impl TestFile<'_> {
             Claim::RoundTrip { other, .. } => {
                 vec![self.alike(&self.taken_back(test, *other, &call), first)]
             }
-            Claim::Value { .. } | Claim::Throws { .. } => Vec::new(),
+            Claim::Value { .. } | Claim::Throws { .. } | Claim::Sequence(_) => Vec::new(),
         }
     }
 
     /// The call of the function that takes back what a call returns.
     fn taken_back(&self, test: &Candidate, other: u32, call: &str) -> String {
-        let back = format!("{}({})", self.local_of(other), parenthesized(call));
+        let back = format!("{}({})", self.callee(other), parenthesized(call));
         let wait = if test.is_async { "await " } else { "" };
         format!("{wait}{back}")
     }
@@ -260,7 +302,7 @@ fn parenthesized(call: &str) -> String {
 /// The inputs of a property; none for a single call.
 pub(crate) fn inputs_of(claim: &Claim) -> &[Vec<String>] {
     match claim {
-        Claim::Value { .. } | Claim::Throws { .. } => &[],
+        Claim::Value { .. } | Claim::Throws { .. } | Claim::Sequence(_) => &[],
         Claim::Type { inputs, .. }
         | Claim::Integer { inputs }
         | Claim::NotNegative { inputs }

@@ -7,6 +7,7 @@ use shim_proto::evolution::v1::{Evolution, EvolutionState};
 use super::{Fixture, StateChange};
 use crate::evolver::repository::Repository;
 use crate::evolver::reverting::Reversion;
+use crate::evolver::worktree::Worktree;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_at_any_moment_is_ended_at_the_next_start() {
@@ -128,6 +129,20 @@ async fn a_lock_of_somebody_else_stays() {
     fixture.evolver.recover().await.unwrap();
     assert!(has(&fixture, "packed-refs.lock"));
     assert_eq!(fixture.state(&done).await, EvolutionState::Committed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_git_in_a_worktree_leaves_no_lock_of_the_repository() {
+    let fixture = Fixture::usual();
+    let repository = Repository::of(&fixture.project(false).await).unwrap();
+    let (evolver, head) = (&fixture.evolver, repository.head.clone());
+    let adding = Worktree::add(evolver, &repository, "x", &head, &fixture.cancel);
+    let worktree = adding.await.unwrap();
+    // As git leaves it that is killed while it commits there.
+    lock(&fixture, "packed-refs.lock");
+    drop(worktree);
+    assert!(!has(&fixture, "packed-refs.lock"));
+    fixture.nothing_is_left();
 }
 
 #[tokio::test(flavor = "multi_thread")]

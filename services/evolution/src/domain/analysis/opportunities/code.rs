@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use shim_proto::evolution::v1::{DebtMarker, Duplicate, Figures, Location, Opportunity};
 
-use super::draft::{Draft, MAX_EVIDENCE, evidence, float, plural, saturating};
+use super::draft::{Draft, MAX_EVIDENCE, counted, evidence, float, plural, saturating};
 use super::picture::Picture;
 use crate::domain::analysis::facts::OldForm;
 use crate::domain::analysis::places::whole_line;
@@ -89,48 +89,83 @@ fn duplicate(duplicate: &Duplicate) -> Option<Opportunity> {
     Some(draft.finish())
 }
 
-/// What an older form is called, how many of them weigh one half, how sure it is that it can be changed, and what does it.
-const FORMS: [(OldForm, &str, f64, f64, &str); 6] = [
-    (
-        OldForm::Var,
-        "`var` declaration",
-        60.0,
-        0.95,
-        "var-to-let-const",
-    ),
-    (
-        OldForm::Concatenation,
-        "string concatenation",
-        80.0,
-        0.8,
-        "concat-to-template",
-    ),
-    (
-        OldForm::FunctionArgument,
-        "function expression as an argument",
-        80.0,
-        0.6,
-        "function-to-arrow",
-    ),
-    (
-        OldForm::LongProperty,
-        "property that repeats its name",
-        60.0,
-        0.95,
-        "object-shorthand",
-    ),
-    (OldForm::Then, "`.then` call", 30.0, 0.5, "then-to-await"),
-    (
-        OldForm::Apply,
-        "`.apply` call with a list",
-        30.0,
-        0.6,
-        "apply-to-spread",
-    ),
+/// An older form as an opportunity.
+struct Form {
+    form: OldForm,
+    one: &'static str,
+    many: &'static str,
+    /// How many of them weigh one half.
+    half: f64,
+    /// How sure it is that they can be changed.
+    confidence: f64,
+    /// What changes them.
+    transform: &'static str,
+}
+
+const FORMS: [Form; 6] = [
+    Form {
+        form: OldForm::Var,
+        one: "`var` declaration",
+        many: "`var` declarations",
+        half: 60.0,
+        confidence: 0.95,
+        transform: "var-to-let-const",
+    },
+    Form {
+        form: OldForm::Concatenation,
+        one: "string concatenation",
+        many: "string concatenations",
+        half: 80.0,
+        confidence: 0.4,
+        transform: "concat-to-template",
+    },
+    Form {
+        form: OldForm::FunctionArgument,
+        one: "function expression as an argument",
+        many: "function expressions as arguments",
+        half: 80.0,
+        confidence: 0.6,
+        transform: "function-to-arrow",
+    },
+    Form {
+        form: OldForm::LongProperty,
+        one: "property that repeats its name",
+        many: "properties that repeat their names",
+        half: 60.0,
+        confidence: 0.95,
+        transform: "object-shorthand",
+    },
+    Form {
+        form: OldForm::Then,
+        one: "`.then` call",
+        many: "`.then` calls",
+        half: 30.0,
+        confidence: 0.3,
+        transform: "then-to-await",
+    },
+    Form {
+        form: OldForm::Apply,
+        one: "`.apply` call with a list",
+        many: "`.apply` calls with a list",
+        half: 30.0,
+        confidence: 0.6,
+        transform: "apply-to-spread",
+    },
 ];
 
+/// A count of forms is no promise: what a transform proves is more than what a parser sees.
+const COUNTED_BY_FORM: &str = "counted by their form alone: the transform changes those of which it proves that meaning stays, and `shim evolve` tells why it leaves the others";
+
 fn add_old_forms(picture: &Picture<'_>, into: &mut Vec<Opportunity>) {
-    for (form, name, half, confidence, transform) in FORMS {
+    for Form {
+        form,
+        one,
+        many,
+        half,
+        confidence,
+        transform,
+    } in FORMS
+    {
         let mut files: Vec<(u32, &str, u32)> = Vec::new();
         for (path, forms) in &picture.old_forms {
             let found = forms.iter().filter(|found| found.form == form);
@@ -153,14 +188,16 @@ fn add_old_forms(picture: &Picture<'_>, into: &mut Vec<Opportunity>) {
             identity: &[transform],
             title: format!(
                 "{} in {}",
-                plural(total as usize, name),
+                counted(total as usize, one, many),
                 plural(files.len(), "file")
             ),
             location: whole_line(path, line, 0),
             impact: 0.3 * saturating(f64::from(total), half),
             confidence,
             effort: 0.1,
-            evidence: places.collect(),
+            evidence: places
+                .chain([evidence("shim", COUNTED_BY_FORM.to_owned(), None)])
+                .collect(),
             transform,
         };
         into.push(draft.finish());
@@ -196,7 +233,10 @@ fn add_debt(markers: &[DebtMarker], into: &mut Vec<Opportunity>) {
         let draft = Draft {
             kind: "debt",
             identity: &[path],
-            title: format!("{} in {path}", plural(markers.len(), "marker of debt")),
+            title: format!(
+                "{} in {path}",
+                counted(markers.len(), "marker of debt", "markers of debt")
+            ),
             location: (*first).clone(),
             impact: 0.4 * saturating(float(markers.len() + 2 * grave), 8.0),
             confidence: 0.5,

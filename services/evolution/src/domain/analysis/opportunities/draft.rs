@@ -81,11 +81,12 @@ pub(super) fn evidence(tool: &str, text: String, location: Option<Location>) -> 
     }
 }
 
-/// A count with its noun.
+/// A count with its noun, whose plural ends with an s.
 pub(super) fn plural(count: usize, one: &str) -> String {
-    if count == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{count} {one}s")
-    }
+    counted(count, one, &format!("{one}s"))
+}
+
+/// A count with its noun.
+pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
