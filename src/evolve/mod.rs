@@ -57,7 +57,7 @@ enum Command {
 
 const EXAMPLES: &str = "\
 Examples:
-  shim evolve .                          propose what is safe; nothing is changed
+  shim evolve .                          propose changes; nothing is changed
   shim evolve . --transform dead-code    only this transform
   shim evolve . --custom codemod.js      the project's own jscodeshift transform
   shim evolve show 9a0b1c2d              its diff, and why

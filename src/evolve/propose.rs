@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use shim_proto::evolution::v1::evolve_code_response::Event;
 use shim_proto::evolution::v1::{
-    Evolution, EvolveCodeRequest, EvolveCodeSummary, RefusedTransform,
+    Evolution, EvolveCodeRequest, EvolveCodeSummary, RefusedTransform, UnreadFile,
 };
 use shim_proto::limits::evolution::{MAX_OPTIONS_BYTES, MAX_PROPOSALS};
 use shim_render::figures::count;
@@ -31,7 +31,7 @@ pub(super) struct Args {
     /// The project, or a file or folder in it
     #[arg(default_value = ".")]
     path: PathBuf,
-    /// A transform; may be given again [default: all that are safe; `shim evolve transforms` lists them]
+    /// A transform; may be given again [default: all; `shim evolve transforms` lists them]
     #[arg(long, value_name = "NAME")]
     transform: Vec<String>,
     /// Only this file or folder, relative to PATH; may be given again
@@ -173,20 +173,24 @@ pub(super) fn print(
     if nothing > 0 {
         writeln!(out, "{} found nothing", count(nothing, "transform"))?;
     }
-    for unread in &summary.unread_files {
-        let tool = if unread.tool.is_empty() {
-            "all tools"
-        } else {
-            &unread.tool
-        };
-        writeln!(
-            out,
-            "left out by {tool}: {} ({})",
-            name(&unread.path, 200),
-            shim_render::text::one_line(&unread.reason, 200)
-        )?;
-    }
-    Ok(())
+    summary
+        .unread_files
+        .iter()
+        .try_for_each(|unread| print_unread(unread, out))
+}
+
+fn print_unread(unread: &UnreadFile, out: &mut dyn Write) -> io::Result<()> {
+    let tool = if unread.tool.is_empty() {
+        "all tools"
+    } else {
+        &unread.tool
+    };
+    writeln!(
+        out,
+        "left out by {tool}: {} ({})",
+        name(&unread.path, 200),
+        shim_render::text::one_line(&unread.reason, 200)
+    )
 }
 
 /// What a transform that changes nothing found, and why it left it.

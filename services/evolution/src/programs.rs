@@ -74,7 +74,7 @@ pub(crate) async fn run_to_end(
         stdout,
         stderr,
     };
-    let mut ended = run.execute(groups, |_| {}, |_| false).await?;
+    let mut ended = Box::pin(run.execute(groups, |_| {}, |_| false)).await?;
     Ok(Finished {
         end: ended.end,
         stdout: ended.stdout.text().0,

@@ -19,7 +19,8 @@ pub(crate) async fn stage<T>(
             otel.kind = "internal",
         )
     });
-    let done = trace::scope(span.context(), work).await;
+    // On the heap: stages lie within each other, and would fill the stack of a thread.
+    let done = trace::scope(span.context(), Box::pin(work)).await;
     if let Err(error) = &done {
         span.fail(ServiceError::from(error.clone()).reason);
     }

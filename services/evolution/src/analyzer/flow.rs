@@ -203,12 +203,8 @@ impl Run<'_> {
             }
         });
         let others = Box::pin(async {
-            let quick = self.quick(project, inputs, memory, fast_lint);
-            let (code, fast) = stage("first picture", quick).await?;
-            if is_slow || self.options.first_picture_only {
-                self.send_first_picture(&code, &fast, &inputs.sources)
-                    .await?;
-            }
+            let pictured = self.pictured(project, inputs, memory, fast_lint, is_slow);
+            let (code, fast) = pictured.await?;
             let types = match self.options.first_picture_only {
                 true => Types::default(),
                 false => stage("check types", self.types(keys, tools, known_types)).await?,
@@ -222,6 +218,34 @@ impl Run<'_> {
             fast,
             types,
         })
+    }
+
+    /// What the fast tools say, after the first picture was sent if a caller would wait for the rest. If it asks for that alone, a
+    /// glance is enough.
+    async fn pictured(
+        &self,
+        project: proto::Project,
+        inputs: &Inputs,
+        memory: &mut Memory,
+        mut fast_lint: Vec<KeptFile>,
+        is_slow: bool,
+    ) -> Result<(Arc<CodeFacts>, Fast), EvolutionError> {
+        let glance = self.glance(&project, inputs, memory, &mut fast_lint);
+        let glance = stage("glance", glance).await?;
+        if let Some((code, fast)) = &glance {
+            self.send_first_picture(code, fast, &inputs.sources).await?;
+        }
+        let is_shown = glance.is_some();
+        if let Some(glance) = glance.filter(|_| self.options.first_picture_only) {
+            return Ok(glance);
+        }
+        let quick = self.quick(project, inputs, memory, fast_lint);
+        let (code, fast) = stage("first picture", quick).await?;
+        if !is_shown && (is_slow || self.options.first_picture_only) {
+            self.send_first_picture(&code, &fast, &inputs.sources)
+                .await?;
+        }
+        Ok((code, fast))
     }
 
     /// All that the tools said, with a note on ESLint's configuration; a first picture knows nothing of ESLint.

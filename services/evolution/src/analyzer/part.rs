@@ -29,7 +29,7 @@ impl Run<'_> {
         let lint = Box::pin(stage("lint", self.lint(work, &inputs.keys)));
         let (lint, fast_lint) = tokio::try_join!(lint, self.fast_lint(&inputs, fast_lint))?;
         let chosen = chosen_paths(&inputs.sources);
-        Ok(answers(lint, fast_lint, &chosen))
+        Ok(answers(lint, fast_lint.lint, &chosen))
     }
 }
 

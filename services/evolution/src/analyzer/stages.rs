@@ -4,6 +4,7 @@ mod code;
 mod common;
 mod divided;
 mod fast;
+mod glance;
 mod lint;
 mod types;
 

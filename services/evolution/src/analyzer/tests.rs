@@ -1,6 +1,7 @@
 //! Analyses over real tools.
 
 mod caching;
+mod large;
 mod linting;
 mod parts;
 mod story;

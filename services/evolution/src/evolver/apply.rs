@@ -84,13 +84,8 @@ impl Evolver {
             args.extend(some.iter().map(|file| file.path.as_str()));
             git(&self.runs, &root, &args, cancel).await?;
         }
-        let staged = git(
-            &self.runs,
-            &root,
-            &["ls-files", "-s", "-z", "--", "."],
-            cancel,
-        )
-        .await?;
+        let list = ["ls-files", "-s", "-z", "--", "."];
+        let staged = git(&self.runs, &root, &list, cancel).await?;
         let objects: Vec<String> = applied
             .iter()
             .map(|file| object_of(&staged, &file.path))

@@ -74,9 +74,8 @@ impl Evolver {
         self.store.change_state(begun, |_| {}).await?;
         let mut checks = Vec::new();
         let asked = (approval, files.as_slice());
-        let end = self
-            .carry_out(project, &evolution, asked, &mut checks, watch)
-            .await;
+        let carried_out = self.carry_out(project, &evolution, asked, &mut checks, watch);
+        let end = Box::pin(carried_out).await;
         let made = match &end {
             Ok(End::Committed(made)) => Some((made.branch.clone(), made.commit.clone())),
             _ => None,
@@ -128,17 +127,7 @@ impl Evolver {
         self.store
             .change_state(change, move |evolution| {
                 evolution.checks = checks;
-                match end {
-                    End::Committed(made) => {
-                        evolution.files.retain(|file| kept.contains(&file.path));
-                        (evolution.branch, evolution.commit) = (made.branch, made.commit);
-                    }
-                    End::Discarded { reason } => evolution.reason = reason,
-                    End::Outdated { path } => {
-                        evolution.reason =
-                            format!("{path} was committed anew since it was proposed");
-                    }
-                }
+                note_end(evolution, end, &kept);
             })
             .await
     }
@@ -212,6 +201,20 @@ impl Evolver {
             .store
             .change_state(unchanged, move |evolution| evolution.checks = checks);
         noted.await.map(|_| ())
+    }
+}
+
+/// Notes how an approval ended; of a committed evolution the files that it changed are kept.
+fn note_end(evolution: &mut Evolution, end: End, kept: &BTreeSet<String>) {
+    match end {
+        End::Committed(made) => {
+            evolution.files.retain(|file| kept.contains(&file.path));
+            (evolution.branch, evolution.commit) = (made.branch, made.commit);
+        }
+        End::Discarded { reason } => evolution.reason = reason,
+        End::Outdated { path } => {
+            evolution.reason = format!("{path} was committed anew since it was proposed");
+        }
     }
 }
 

@@ -77,13 +77,10 @@ pub(super) async fn try_git(
     let env = tokio::task::spawn_blocking(move || environment(&place))
         .await
         .map_err(|_| EvolutionError::Stopping)?;
+    let args_of_git = SETTINGS.iter().chain(args).map(|&arg| arg.to_owned());
     let launch = Launch {
         file,
-        args: SETTINGS
-            .iter()
-            .chain(args)
-            .map(|&arg| arg.to_owned())
-            .collect(),
+        args: args_of_git.collect(),
         folder: folder.to_path_buf(),
         env,
         work_id: uuid::Uuid::now_v7().to_string(),

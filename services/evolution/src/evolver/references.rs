@@ -11,11 +11,20 @@ use tokio_util::sync::CancellationToken;
 use super::commands::{ask_git, failure, try_git};
 use super::context::Evolver;
 use crate::error::EvolutionError;
-use crate::programs::Finished;
 
 /// Looks for a living git before a lock is left to it, and the time between two of them.
 const LOOKS: u32 = 20;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
+/// A change of one reference.
+struct Change<'a> {
+    folder: &'a Path,
+    reference: &'a str,
+    /// What git is told.
+    args: &'a [&'a str],
+    /// The commit that it names afterwards; `None` if it is gone then.
+    becomes: Option<&'a str>,
+}
 
 impl Evolver {
     /// Makes the first branch of these names that can be made, and answers its name. `folder` lies in the repository.
@@ -34,11 +43,17 @@ impl Evolver {
             let reference = format!("refs/heads/{name}");
             let unborn = "0".repeat(commit.len());
             let args = ["update-ref", &reference, commit, &unborn];
-            let made = self.change_reference(folder, &args, cancel).await?;
-            if made.is_success() {
-                return Ok(name.clone());
+            let change = Change {
+                folder,
+                reference: &reference,
+                args: &args,
+                becomes: Some(commit),
+            };
+            match self.change_reference(change, cancel).await {
+                Ok(()) => return Ok(name.clone()),
+                Err(EvolutionError::Cancelled) => return Err(EvolutionError::Cancelled),
+                Err(why) => refused = Some(why),
             }
-            refused = Some(failure(&args, &made));
         }
         Err(refused.unwrap_or(EvolutionError::Stopping))
     }
@@ -56,32 +71,49 @@ impl Evolver {
     ) -> Result<(), EvolutionError> {
         let reference = format!("refs/heads/{branch}");
         let args = ["update-ref", "-d", &reference, commit];
-        let made = self.change_reference(folder, &args, cancel).await?;
-        if made.is_success() {
-            return Ok(());
-        }
-        Err(failure(&args, &made))
+        let change = Change {
+            folder,
+            reference: &reference,
+            args: &args,
+            becomes: None,
+        };
+        self.change_reference(change, cancel).await
     }
 
-    /// Runs git to its end, whatever becomes of the call; a git that was killed leaves no lock.
+    /// Runs git to its end, whatever becomes of the call. A git that was killed leaves no lock; if it did not come to its change, it
+    /// is run once more.
     async fn change_reference(
         &self,
-        folder: &Path,
-        args: &[&str],
+        change: Change<'_>,
         cancel: &CancellationToken,
-    ) -> Result<Finished, EvolutionError> {
+    ) -> Result<(), EvolutionError> {
         if cancel.is_cancelled() {
             return Err(EvolutionError::Cancelled);
         }
-        let began = SystemTime::now();
-        let uncancelled = CancellationToken::new();
-        let made = try_git(&self.runs, folder, args, &uncancelled).await;
-        if made.is_err() {
-            let reference = args.iter().find(|arg| arg.starts_with("refs/"));
-            self.remove_locks_of(folder, reference.unwrap_or(&""), began)
-                .await;
+        let Change { folder, args, .. } = change;
+        let mut killed = EvolutionError::Stopping;
+        for _ in 0..2 {
+            let began = SystemTime::now();
+            match try_git(&self.runs, folder, args, &CancellationToken::new()).await {
+                Ok(made) if made.is_success() => return Ok(()),
+                Ok(made) => return Err(failure(args, &made)),
+                Err(why) => killed = why,
+            }
+            self.remove_locks_of(folder, change.reference, began).await;
+            if self.is_done(&change).await? {
+                return Ok(());
+            }
         }
-        made
+        Err(killed)
+    }
+
+    /// Whether the change was made: a git may be killed after it.
+    async fn is_done(&self, change: &Change<'_>) -> Result<bool, EvolutionError> {
+        let args = ["rev-parse", "--verify", "--quiet", change.reference];
+        let uncancelled = CancellationToken::new();
+        let said = ask_git(&self.runs, change.folder, &args, &uncancelled).await?;
+        let is = said.is_success().then(|| said.stdout.trim());
+        Ok(is == change.becomes)
     }
 
     async fn remove_locks_of(&self, folder: &Path, reference: &str, since: SystemTime) {

@@ -113,7 +113,7 @@ impl TestRuns {
             stdout: output("stdout"),
             stderr: output("stderr"),
         };
-        let running = run.execute(self.groups(), |_| {}, |_| false);
+        let running = Box::pin(run.execute(self.groups(), |_| {}, |_| false));
         let watching = stop_after_report(watched.kind, &watched.report, &stop);
         tokio::pin!(running);
         tokio::select! {

@@ -58,7 +58,7 @@ async fn an_installation_that_fails_leaves_nothing_and_says_what_to_do() {
             tonic::Code::Unavailable,
             "left out",
         ),
-        ("kill -9 $$", tonic::Code::Unavailable, "said nothing"),
+        ("kill -9 $$", tonic::Code::Unavailable, "ended by signal 9"),
     ] {
         let mut test = TestHost::bare();
         test.set_npm(npm);

@@ -181,7 +181,8 @@ impl ToolHost {
         P: DeserializeOwned + Send,
         T: DeserializeOwned,
     {
-        let confinement = confinement(project.root(), project.is_trusted(), &call)?;
+        let confinement =
+            confinement(project.root(), project.is_trusted(), call.runs_project_code)?;
         let terms = Terms {
             confinement,
             silence: None,

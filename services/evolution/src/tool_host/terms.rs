@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::HostCall;
 use super::error::HostError;
 use super::process::Confinement;
 
@@ -18,9 +17,9 @@ pub(super) struct Terms {
 pub(super) fn confinement(
     root: &Path,
     is_trusted: bool,
-    call: &HostCall<'_>,
+    runs_project_code: bool,
 ) -> Result<Confinement, HostError> {
-    if !call.runs_project_code {
+    if !runs_project_code {
         return Ok(Confinement::OwnCode);
     }
     if !is_trusted {

@@ -27,7 +27,7 @@ impl ToolHost {
         progress: &ProgressSink,
         cancel: &CancellationToken,
     ) -> Result<T, EvolutionError> {
-        confinement(project.root(), project.is_trusted(), &call)?;
+        confinement(project.root(), project.is_trusted(), call.runs_project_code)?;
         let terms = Terms {
             confinement: Confinement::Transform(project.root().to_path_buf()),
             silence: Some(silence),

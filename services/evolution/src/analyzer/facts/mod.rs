@@ -9,6 +9,7 @@ use std::path::Path;
 
 use big_code_analysis::{LANG, Metric, MetricsOptions};
 
+use self::parse::{STOPPED, parse};
 use crate::domain::analysis::facts::FileFacts;
 
 pub(crate) use figures::TOOL as FIGURES_TOOL;
@@ -47,7 +48,7 @@ pub(crate) fn read(
     text: &str,
     is_stopped: &dyn Fn() -> bool,
 ) -> Result<FileFacts, String> {
-    let ast = parse::parse(language, text, is_stopped)?;
+    let ast = parse(language, text, is_stopped)?;
     let walked = walk::walk(&ast, language, text);
     if walked.cost > MAX_COST {
         return Err(format!(
@@ -65,9 +66,6 @@ pub(crate) fn read(
     figures::add(&metrics, &mut facts);
     Ok(facts)
 }
-
-/// Why nothing is known of a file whose caller is gone.
-const STOPPED: &str = "the call was cancelled";
 
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use big_code_analysis::tree_sitter::{ParseOptions, ParseState, Parser};
 use big_code_analysis::{Ast, LANG};
 
-use super::STOPPED;
-
+/// Why nothing is known of a file whose caller is gone.
+pub(super) const STOPPED: &str = "the call was cancelled";
 /// The largest source takes a tenth of it. Only texts that are made for it, or are no code at all, lead the parser astray for longer.
 const WITHIN: Duration = Duration::from_secs(10);
 

@@ -43,11 +43,11 @@ pub(super) struct Found {
 }
 
 /// The facts of all files that have some.
-struct Measured {
-    files: Vec<Fact>,
-    unread: Vec<UnreadFile>,
-    kept: HashMap<blake3::Hash, Arc<FileFacts>>,
-    run: ToolRun,
+pub(super) struct Measured {
+    pub(super) files: Vec<Fact>,
+    pub(super) unread: Vec<UnreadFile>,
+    pub(super) kept: HashMap<blake3::Hash, Arc<FileFacts>>,
+    pub(super) run: ToolRun,
 }
 
 impl Code {
@@ -73,7 +73,7 @@ impl Code {
     }
 
     /// The facts of all files.
-    fn measure(&self) -> Measured {
+    pub(super) fn measure(&self) -> Measured {
         let started = Instant::now();
         let sources = &self.sources.files;
         let read: Vec<(blake3::Hash, Result<Arc<FileFacts>, String>)> = sources

@@ -23,7 +23,6 @@ use crate::domain::analysis::coverage::CoverageFacts;
 use crate::domain::analysis::history::History;
 use crate::domain::analysis::oxlint::OxlintAnswer;
 use crate::error::EvolutionError;
-use crate::project::GitRefusal;
 use crate::tool_host::HostError;
 
 /// As the tools' lock file pins it.
@@ -76,10 +75,10 @@ impl Run<'_> {
         let held = std::mem::take(&mut known.held);
         let mut fast = Fast::begin(held, found.unread, found.run);
         add_linted(&mut fast, linted?, &known, &texts, &others);
-        let history = add_history(&mut fast, history?, self.project.git_refusal());
+        let history = self.add_history(&mut fast, history?);
         memory.facts = found.facts;
         memory.resolved = found.resolved;
-        keep_history(memory, &fast, &keys.history, &history);
+        keep_history(memory, &fast.runs, &keys.history, &history);
         fast.notes.extend(coverage_failures);
         let code = CodeFacts {
             files: found.files,
@@ -93,12 +92,12 @@ impl Run<'_> {
         Ok((Arc::new(code), fast))
     }
 
-    /// oxlint alone, over the chosen files.
+    /// oxlint alone.
     pub(in crate::analyzer) async fn fast_lint(
         &self,
         inputs: &Inputs,
         known: Vec<KeptFile>,
-    ) -> Result<Vec<KeptFile>, EvolutionError> {
+    ) -> Result<Fast, EvolutionError> {
         let others = fast_key(&inputs.tools);
         let mut known = divided(&inputs.sources.files, known, &others, &inputs.keys.world);
         let (root, asked) = (self.project.root().to_path_buf(), known.asked.clone());
@@ -110,7 +109,7 @@ impl Run<'_> {
             ..Fast::default()
         };
         add_linted(&mut fast, linted, &known, &texts, &others);
-        Ok(fast.lint)
+        Ok(fast)
     }
 
     fn code(&self, inputs: &Inputs, texts: &Texts, memory: &mut Memory) -> Code {
@@ -213,7 +212,7 @@ impl Run<'_> {
         })
     }
 
-    async fn history(
+    pub(super) async fn history(
         &self,
         known: Option<Arc<History>>,
     ) -> Result<(Arc<History>, Option<ToolRun>), EvolutionError> {
@@ -240,6 +239,26 @@ impl Run<'_> {
                 Ok((none, Some(run)))
             }
         }
+    }
+    /// Notes why there is no history, if there is none.
+    pub(super) fn add_history(
+        &self,
+        fast: &mut Fast,
+        (history, run): (Arc<History>, Option<ToolRun>),
+    ) -> Arc<History> {
+        fast.runs.extend(run);
+        let has_commit = self.project.git().is_some_and(|git| git.head.is_some());
+        if let Some(refusal) = self.project.git_refusal() {
+            fast.notes.push(format!("there is no history: {refusal}"));
+        } else if history.commits == 0 && !has_commit {
+            fast.notes.push("there is no history, so no hotspots: the project is in no git repository, or has no commit".to_owned());
+        } else if history.commits == 0 {
+            fast.notes.push(
+                "there are no hotspots: no commit of the last twelve months touched the project"
+                    .to_owned(),
+            );
+        }
+        history
     }
 }
 
@@ -293,35 +312,20 @@ fn add_linted(
 }
 
 /// The history that was read before, if it is of this key.
-fn known_history(memory: &Memory, key: &str) -> Option<Arc<History>> {
+pub(super) fn known_history(memory: &Memory, key: &str) -> Option<Arc<History>> {
     let (of, history) = memory.history.as_ref()?;
     (of == key).then(|| Arc::clone(history))
 }
 
 /// Keeps a history for the next analysis, unless git failed.
-fn keep_history(memory: &mut Memory, fast: &Fast, key: &str, history: &Arc<History>) {
+pub(super) fn keep_history(
+    memory: &mut Memory,
+    runs: &[ToolRun],
+    key: &str,
+    history: &Arc<History>,
+) {
     let has_failed = |run: &ToolRun| run.tool == "git" && !run.failure.is_empty();
-    if !fast.runs.iter().any(has_failed) {
+    if !runs.iter().any(has_failed) {
         memory.history = Some((key.to_owned(), Arc::clone(history)));
     }
-}
-
-fn add_history(
-    fast: &mut Fast,
-    (history, run): (Arc<History>, Option<ToolRun>),
-    refusal: Option<&GitRefusal>,
-) -> Arc<History> {
-    let has_run = run.is_some();
-    fast.runs.extend(run);
-    if let Some(refusal) = refusal {
-        fast.notes.push(format!("there is no history: {refusal}"));
-    } else if history.commits == 0 && !has_run {
-        fast.notes.push("there is no history, so no hotspots: the project is in no git repository, or has no commit".to_owned());
-    } else if history.commits == 0 {
-        fast.notes.push(
-            "there are no hotspots: no commit of the last twelve months touched the project"
-                .to_owned(),
-        );
-    }
-    history
 }

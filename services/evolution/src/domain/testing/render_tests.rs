@@ -204,19 +204,7 @@ fn sequences_are_calls_on_an_instance_with_its_state_afterwards() {
             sequence(&["2", "push(1)", "pop()"], "1", &[("size", "0")]),
         ),
         candidate(3, sequence(&["", "push(1)"], "this", &[])),
-        candidate(
-            4,
-            Claim::Sequence(Sequence {
-                steps: texts(&["0", "push(1)"]),
-                expected: String::new(),
-                throws: Some(Thrown {
-                    name: "RangeError".to_owned(),
-                    message: Some("full".to_owned()),
-                }),
-                state: Vec::new(),
-                waits: vec![false, false],
-            }),
-        ),
+        candidate(4, full()),
     ];
     let mut file = file(&habits, &tests);
     let import = &mut file.imports[0];
@@ -224,7 +212,24 @@ fn sequences_are_calls_on_an_instance_with_its_state_afterwards() {
         *name = "Stack".to_owned();
     }
     let text = render(&file);
-    let expected = r"describe('Stack', () => {
+    assert!(text.ends_with(SEQUENCES), "{text}");
+}
+
+/// A push that an instance of no size refuses.
+fn full() -> Claim {
+    Claim::Sequence(Sequence {
+        steps: texts(&["0", "push(1)"]),
+        expected: String::new(),
+        throws: Some(Thrown {
+            name: "RangeError".to_owned(),
+            message: Some("full".to_owned()),
+        }),
+        state: Vec::new(),
+        waits: vec![false, false],
+    })
+}
+
+const SEQUENCES: &str = r"describe('Stack', () => {
   it('the constructor leads to size 0 for 2', () => {
     const stack = new Stack(2);
     assert.equal(stack.size, 0);
@@ -248,8 +253,6 @@ fn sequences_are_calls_on_an_instance_with_its_state_afterwards() {
   });
 });
 ";
-    assert!(text.ends_with(expected), "{text}");
-}
 
 #[test]
 fn methods_are_called_on_what_has_them_and_it_is_imported_once() {

@@ -157,51 +157,41 @@ const FORMS: [Form; 6] = [
 const COUNTED_BY_FORM: &str = "counted by their form alone: the transform changes those of which it proves that meaning stays, and `shim evolve` tells why it leaves the others";
 
 fn add_old_forms(picture: &Picture<'_>, into: &mut Vec<Opportunity>) {
-    for Form {
-        form,
-        one,
-        many,
-        half,
-        confidence,
-        transform,
-    } in FORMS
-    {
-        let mut files: Vec<(u32, &str, u32)> = Vec::new();
-        for (path, forms) in &picture.old_forms {
-            let found = forms.iter().filter(|found| found.form == form);
-            files.extend(found.map(|found| (found.count, *path, found.first_line)));
-        }
-        files.sort_by(|one, other| other.0.cmp(&one.0).then_with(|| one.1.cmp(other.1)));
-        let total: u32 = files.iter().map(|(count, ..)| count).sum();
-        let Some((_, path, line)) = files.first().copied() else {
-            continue;
-        };
-        let places = files.iter().take(MAX_EVIDENCE).map(|(count, path, line)| {
-            evidence(
-                "shim",
-                format!("{count} in this file"),
-                Some(whole_line(path, *line, 0)),
-            )
-        });
-        let draft = Draft {
-            kind: "modernize",
-            identity: &[transform],
-            title: format!(
-                "{} in {}",
-                counted(total as usize, one, many),
-                plural(files.len(), "file")
-            ),
-            location: whole_line(path, line, 0),
-            impact: 0.3 * saturating(f64::from(total), half),
-            confidence,
-            effort: 0.1,
-            evidence: places
-                .chain([evidence("shim", COUNTED_BY_FORM.to_owned(), None)])
-                .collect(),
-            transform,
-        };
-        into.push(draft.finish());
+    into.extend(FORMS.iter().filter_map(|form| old_form(picture, form)));
+}
+
+/// Every place of one form, as one opportunity.
+fn old_form(picture: &Picture<'_>, form: &Form) -> Option<Opportunity> {
+    let mut files: Vec<(u32, &str, u32)> = Vec::new();
+    for (path, forms) in &picture.old_forms {
+        let found = forms.iter().filter(|found| found.form == form.form);
+        files.extend(found.map(|found| (found.count, *path, found.first_line)));
     }
+    files.sort_by(|one, other| other.0.cmp(&one.0).then_with(|| one.1.cmp(other.1)));
+    let total: u32 = files.iter().map(|(count, ..)| count).sum();
+    let (_, path, line) = files.first().copied()?;
+    let places = files.iter().take(MAX_EVIDENCE).map(|(count, path, line)| {
+        let said = format!("{count} in this file");
+        evidence("shim", said, Some(whole_line(path, *line, 0)))
+    });
+    let draft = Draft {
+        kind: "modernize",
+        identity: &[form.transform],
+        title: format!(
+            "{} in {}",
+            counted(total as usize, form.one, form.many),
+            plural(files.len(), "file")
+        ),
+        location: whole_line(path, line, 0),
+        impact: 0.3 * saturating(f64::from(total), form.half),
+        confidence: form.confidence,
+        effort: 0.1,
+        evidence: places
+            .chain([evidence("shim", COUNTED_BY_FORM.to_owned(), None)])
+            .collect(),
+        transform: form.transform,
+    };
+    Some(draft.finish())
 }
 
 fn add_debt(markers: &[DebtMarker], into: &mut Vec<Opportunity>) {
@@ -215,20 +205,14 @@ fn add_debt(markers: &[DebtMarker], into: &mut Vec<Opportunity>) {
         }
     }
     for (path, markers) in files {
-        let is_grave = |marker: &DebtMarker| marker.marker != "TODO";
-        let grave = markers
-            .iter()
-            .filter(|(marker, _)| is_grave(marker))
-            .count();
+        let grave = markers.iter().filter(|(it, _)| it.marker != "TODO");
+        let grave = grave.count();
         let Some((_, first)) = markers.first() else {
             continue;
         };
         let places = markers.iter().take(MAX_EVIDENCE).map(|(marker, place)| {
-            evidence(
-                MARKERS,
-                format!("{}: {}", marker.marker, marker.text),
-                Some((*place).clone()),
-            )
+            let said = format!("{}: {}", marker.marker, marker.text);
+            evidence(MARKERS, said, Some((*place).clone()))
         });
         let draft = Draft {
             kind: "debt",
