@@ -55,7 +55,7 @@ fn let_answer(env: &CodeEnv, said: &str) {
 async fn handed(env: &CodeEnv) -> Value {
     let asked = json!({"transforms": ["dead-code"], "limit": 1, "agents": 1, "include": [TANGLED]});
     let merged = env.done("evolve", &asked).await;
-    let job = find(&merged, "agents").unwrap()[0]["task_id"]
+    let job = find(&merged["result"], "agents").unwrap()[0]["task_id"]
         .as_str()
         .unwrap()
         .to_owned();

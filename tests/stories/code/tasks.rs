@@ -31,7 +31,7 @@ async fn an_evolution_as_a_task_waits_for_approval_and_is_then_applied() {
         .json(&[&evolve[..], &["--wait", "--json"]].concat())
         .await;
     let merged = submitted.last().unwrap();
-    let proposal = find(merged, "proposals").expect("the result has proposals");
+    let proposal = find(&merged["result"], "proposals").expect("the result has proposals");
     let task = proposal[0]["task_id"].as_str().unwrap().to_owned();
     env.assert_untouched();
     let waiting = &env.json(&["tasks", "show", &task, "--json"]).await[0];

@@ -64,7 +64,7 @@ async fn a_removed_database_is_told_and_what_it_held_comes_back() {
         doctor.text
     );
     assert!(
-        !doctor.text.contains("intact") && !doctor.text.contains("restore-backup FILE"),
+        !doctor.text.contains("ok    database") && !doctor.text.contains("restore-backup FILE"),
         "{}",
         doctor.text
     );

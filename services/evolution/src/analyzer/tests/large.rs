@@ -14,7 +14,10 @@ fn large() -> Bench {
     bench.git(&["add", "-A"]);
     bench.git(&["commit", "-q", "-m", "one"]);
     for at in 0..3 {
-        let text = format!("export const busy = (a) => (a ? {at} : 2);\ndebugger;\n");
+        let cases: String = (0..12)
+            .map(|case| format!("  if (a === {case} && b > {at}) return {case};\n"))
+            .collect();
+        let text = format!("export function busy(a, b) {{\n{cases}  debugger;\n}}\n");
         bench.write("src/f319.js", &text);
         bench.git(&["commit", "-q", "-a", "-m", "again"]);
     }
