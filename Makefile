@@ -50,7 +50,8 @@ bench: ## Measure against the peers of each promise; results in target/bench: AR
 
 evolution-suite: ## Evolve real packages from npm and run their own tests; figures in target/evolution-suite: ONLY=qs,avvio
 	@deploy/local/setup.sh test $(VENV) $(NODE)
-	ONLY=$(ONLY) cargo nextest run --package shim-evolution --run-ignored ignored-only --no-capture evolution_suite
+	$(BUILD)
+	ONLY=$(ONLY) $(NEXTEST) --run-ignored ignored-only --no-capture -E 'package(shim-evolution) & test(evolution_suite)'
 	@cat $(TARGET)/evolution-suite/figures.md
 
 chaos: ## Kill, freeze and race what is promised: PANEL=checkpoint|races|locks|outages|coordination|tasks|claims|evolution|overload ROUNDS=200 SEED=1
