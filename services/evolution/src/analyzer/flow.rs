@@ -235,12 +235,14 @@ impl Run<'_> {
         if let Some((code, fast)) = &glance {
             self.send_first_picture(code, fast, &inputs.sources).await?;
         }
-        let is_shown = glance.is_some();
-        if let Some(glance) = glance.filter(|_| self.options.first_picture_only) {
-            return Ok(glance);
-        }
+        let (is_shown, is_enough) = (glance.is_some(), self.options.first_picture_only);
+        let glance = match glance {
+            Some(glance) if is_enough => return Ok(glance),
+            glance => glance.map(|(_, fast)| fast),
+        };
         let quick = self.quick(project, inputs, memory, fast_lint);
-        let (code, fast) = stage("first picture", quick).await?;
+        let (code, mut fast) = stage("first picture", quick).await?;
+        fast.add_runs_of(glance.as_ref());
         if !is_shown && (is_slow || self.options.first_picture_only) {
             self.send_first_picture(&code, &fast, &inputs.sources)
                 .await?;

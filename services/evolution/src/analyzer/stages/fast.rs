@@ -12,6 +12,7 @@ use super::common::{path, tool_run};
 use super::divided::{Divided, divided};
 use crate::analyzer::cache::{KeptFile, Memory};
 use crate::analyzer::coverage;
+use crate::analyzer::facts::FIGURES_TOOL;
 use crate::analyzer::git;
 use crate::analyzer::keys::{Inputs, file_key, tools_name};
 use crate::analyzer::oxlint::{CONFIG, Oxlint};
@@ -45,6 +46,17 @@ impl Fast {
             unread,
             runs: vec![run],
             notes: Vec::new(),
+        }
+    }
+
+    /// What a glance asked the linter and git was not asked again: their runs are those of the glance.
+    pub(in crate::analyzer) fn add_runs_of(&mut self, glance: Option<&Self>) {
+        for run in glance.map_or(&[][..], |glance| &glance.runs) {
+            if FIGURES_TOOL.starts_with(&run.tool) {
+                continue;
+            }
+            self.runs.retain(|other| other.tool != run.tool);
+            self.runs.push(run.clone());
         }
     }
 }

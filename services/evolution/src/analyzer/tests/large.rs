@@ -53,6 +53,9 @@ async fn a_large_project_is_pictured_by_the_files_that_changed_most() {
         "{}",
         whole.notes()
     );
+    let asked = whole.tool("oxlint");
+    assert_eq!((asked.files, asked.cached_files), (FILES as u64, 0));
+    assert_eq!(whole.tool("git").failure, "");
     let after = bench.analyze(false).await;
     assert_eq!(after.findings, whole.findings);
     assert_eq!(after.report.hotspots, whole.report.hotspots);
