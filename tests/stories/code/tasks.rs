@@ -17,20 +17,8 @@ async fn an_evolution_as_a_task_waits_for_approval_and_is_then_applied() {
         .await;
     assert!(analyzed.contains("completed"), "{analyzed}");
 
-    let payload = json!({"transforms": ["var-to-let-const"], "limit": 1}).to_string();
-    let evolve = [
-        "tasks",
-        "submit",
-        "modernize",
-        "--kind",
-        "evolve",
-        "--payload",
-        &payload,
-    ];
-    let submitted = env
-        .json(&[&evolve[..], &["--wait", "--json"]].concat())
-        .await;
-    let merged = submitted.last().unwrap();
+    let payload = json!({"transforms": ["var-to-let-const"], "limit": 1});
+    let merged = env.done("evolve", &payload).await;
     let proposal = find(&merged["result"], "proposals").expect("the result has proposals");
     let task = proposal[0]["task_id"].as_str().unwrap().to_owned();
     env.assert_untouched();

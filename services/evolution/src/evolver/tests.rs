@@ -177,6 +177,14 @@ impl Fixture {
             .await
     }
 
+    /// Takes an evolution back; `asked` is the request's id and the reason.
+    async fn revert(&self, evolution: &Evolution, asked: (&str, &str)) -> Evolution {
+        let project = self.project(false).await;
+        let id = &evolution.evolution_id;
+        let reverted = self.evolver.revert(&project, id, asked, &self.cancel);
+        reverted.await.unwrap()
+    }
+
     async fn state(&self, evolution: &Evolution) -> EvolutionState {
         self.evolver
             .store

@@ -68,25 +68,17 @@ async fn a_crash_at_any_moment_is_ended_at_the_next_start() {
     assert_eq!(fixture.tree(), before);
 }
 
+/// The id of a request, and its reason.
+const ASKED: (&str, &str) = ("asked", "not now");
+
 /// A committed evolution, and the note of a reversion of it that has begun.
 async fn reversion_begun(fixture: &Fixture) -> (Evolution, Reversion) {
     let evolution = fixture.proposed("var-to-let-const").await;
     let done = fixture.approve(&evolution, false).await.unwrap();
     let repository = Repository::of(&fixture.project(false).await).unwrap();
-    let note = Reversion::new(&repository, &done, "asked", "not now");
+    let note = Reversion::new(&repository, &done, ASKED.0, ASKED.1);
     note.write(&fixture.evolver.worktrees).unwrap();
     (done, note)
-}
-
-async fn revert(fixture: &Fixture, evolution: &Evolution) -> Evolution {
-    let project = fixture.project(false).await;
-    let asked = ("asked", "not now");
-    let id = &evolution.evolution_id;
-    let reverted = fixture
-        .evolver
-        .revert(&project, id, asked, &fixture.cancel)
-        .await;
-    reverted.unwrap()
 }
 
 fn lock(fixture: &Fixture, name: &str) {
@@ -110,7 +102,7 @@ async fn a_reversion_that_changed_nothing_yet_is_forgotten_with_its_locks() {
     assert!(!has(&fixture, "packed-refs.lock") && has(&fixture, "config.lock"));
     fixture.nothing_is_left();
     assert_eq!(
-        revert(&fixture, &done).await.state(),
+        fixture.revert(&done, ASKED).await.state(),
         EvolutionState::Reverted
     );
     assert_eq!(fixture.branches(), ["main"]);
@@ -152,7 +144,7 @@ async fn a_reversion_whose_branch_is_gone_is_noted() {
     fixture.git(&["update-ref", "-d", &format!("refs/heads/{}", done.branch)]);
     fixture.evolver.recover().await.unwrap();
     assert_eq!(fixture.state(&done).await, EvolutionState::Reverted);
-    let again = revert(&fixture, &done).await;
+    let again = fixture.revert(&done, ASKED).await;
     assert_eq!(
         (again.commit.as_str(), again.reason.as_str()),
         ("", "not now")
@@ -165,7 +157,7 @@ async fn an_undoing_commit_is_made_once() {
     let fixture = Fixture::usual();
     let (done, note) = reversion_begun(&fixture).await;
     fixture.git(&["merge", "-q", "--ff-only", &done.branch]);
-    let undone = revert(&fixture, &done).await;
+    let undone = fixture.revert(&done, ASKED).await;
     let branches = fixture.branches();
     // Killed before it was noted, at a start and at a repetition.
     for at_start in [true, false] {
@@ -184,7 +176,7 @@ async fn an_undoing_commit_is_made_once() {
         if at_start {
             fixture.evolver.recover().await.unwrap();
         }
-        let again = revert(&fixture, &done).await;
+        let again = fixture.revert(&done, ASKED).await;
         assert_eq!(
             (&again.branch, &again.commit),
             (&undone.branch, &undone.commit)

@@ -76,12 +76,7 @@ async fn a_merged_evolution_is_undone_by_a_commit_of_its_own() {
     let evolution = fixture.proposed("var-to-let-const").await;
     let done = fixture.approve(&evolution, false).await.unwrap();
     fixture.git(&["merge", "-q", "--ff-only", &done.branch]);
-    let project = fixture.project(false).await;
-    let reverted = fixture
-        .evolver
-        .revert(&project, &done.evolution_id, ("", ""), &fixture.cancel)
-        .await
-        .unwrap();
+    let reverted = fixture.revert(&done, ("", "")).await;
     assert!(
         reverted.branch.starts_with("shim/revert-"),
         "{}",
@@ -157,12 +152,7 @@ async fn attributes_that_convert_files_change_no_byte_of_a_commit() {
             "{attributes}"
         );
         fixture.git(&["merge", "-q", "--ff-only", &done.branch]);
-        let project = fixture.project(false).await;
-        let reverted = fixture
-            .evolver
-            .revert(&project, &done.evolution_id, ("", ""), &fixture.cancel)
-            .await
-            .unwrap();
+        let reverted = fixture.revert(&done, ("", "")).await;
         assert_eq!(
             fixture.git(&["cat-file", "blob", &format!("{}:lib/a.js", reverted.commit)]),
             source,
