@@ -289,6 +289,11 @@ fn cause_phrase(cause: InterruptionCause) -> &'static str {
         InterruptionCause::OutOfMemory => "out of memory",
         InterruptionCause::Reboot => "machine restarted",
         InterruptionCause::LeaseExpired => "lease expired",
+        InterruptionCause::UsageLimit => "usage limit reached",
+        InterruptionCause::Overloaded => "the API was overloaded",
+        InterruptionCause::ContextFull => "context window full",
+        InterruptionCause::ApiError => "the API failed",
+        InterruptionCause::Terminated => "told to stop",
     }
 }
 

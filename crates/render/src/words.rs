@@ -46,6 +46,11 @@ pub fn interruption_cause(cause: InterruptionCause) -> &'static str {
         InterruptionCause::OutOfMemory => "out_of_memory",
         InterruptionCause::Reboot => "reboot",
         InterruptionCause::LeaseExpired => "lease_expired",
+        InterruptionCause::UsageLimit => "usage_limit",
+        InterruptionCause::Overloaded => "overloaded",
+        InterruptionCause::ContextFull => "context_full",
+        InterruptionCause::ApiError => "api_error",
+        InterruptionCause::Terminated => "terminated",
     }
 }
 
@@ -60,6 +65,9 @@ pub fn checkpoint_trigger(trigger: CheckpointTrigger) -> &'static str {
         CheckpointTrigger::DangerZone => "danger_zone",
         CheckpointTrigger::SessionEnd => "session_end",
         CheckpointTrigger::Fork => "fork",
+        CheckpointTrigger::Observed => "observed",
+        CheckpointTrigger::TurnEnd => "turn_end",
+        CheckpointTrigger::Transcript => "transcript",
     }
 }
 

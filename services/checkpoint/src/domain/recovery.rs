@@ -112,9 +112,14 @@ pub(crate) fn confidence(facts: &RankFacts, now: UnixMicros) -> f64 {
     let by_cause = match facts.cause {
         InterruptionCause::ClientClosed => 0.6,
         InterruptionCause::LeaseExpired | InterruptionCause::Unspecified => 0.75,
-        InterruptionCause::Killed | InterruptionCause::OutOfMemory | InterruptionCause::Reboot => {
-            0.87
-        }
+        InterruptionCause::Terminated => 0.7,
+        InterruptionCause::Killed
+        | InterruptionCause::OutOfMemory
+        | InterruptionCause::Reboot
+        | InterruptionCause::UsageLimit
+        | InterruptionCause::Overloaded
+        | InterruptionCause::ContextFull
+        | InterruptionCause::ApiError => 0.87,
     };
     let by_steps = match facts.has_open_steps {
         true => 0.08,

@@ -1,0 +1,1 @@
+//! The JSON that Claude Code gives a hook, as an observed event.

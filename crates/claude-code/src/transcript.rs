@@ -1,0 +1,1 @@
+//! Claude Code's transcripts, one JSON document a line, as observed events.
