@@ -13,6 +13,7 @@ use shim_proto::checkpoint::v1::{ObservationSource, ObservedEvent, UsedFile};
 
 use crate::texts::{MAX_NAME_BYTES, cut};
 
+pub(crate) use events::{failure as turn_failure, is_of_client};
 pub use surroundings::Surroundings;
 
 /// What a hook was told.
@@ -122,7 +123,11 @@ impl Fields<'_> {
     fn path(&self, name: &str) -> String {
         let path = self.text(name);
         let is_kept = path.len() <= shim_proto::limits::MAX_PATH_BYTES && !path.contains('\0');
-        if is_kept { path.to_owned() } else { String::new() }
+        if is_kept {
+            path.to_owned()
+        } else {
+            String::new()
+        }
     }
 
     fn flag(&self, name: &str) -> bool {

@@ -86,10 +86,9 @@ fn session_started(fields: &Fields<'_>) -> SessionStarted {
 
 fn prompt_submitted(fields: &Fields<'_>) -> PromptSubmitted {
     let text = fields.text("prompt");
-    let begins = text.trim_start();
     PromptSubmitted {
         prompt_id: fields.name("prompt_id"),
-        by_client: CLIENTS_OWN.iter().any(|mark| begins.starts_with(mark)),
+        by_client: is_of_client(text),
         text: cut(text, MAX_TEXT_BYTES),
     }
 }
@@ -194,14 +193,18 @@ fn turn_ended(fields: &Fields<'_>) -> TurnEnded {
         outcome: TurnOutcome::Completed.into(),
         error: String::new(),
         last_answer: fields.cut("last_assistant_message", MAX_TEXT_BYTES),
-        background_tasks: background.map_or(0, |tasks| u32::try_from(tasks.len()).unwrap_or(u32::MAX)),
+        background_tasks: background
+            .map_or(0, |tasks| u32::try_from(tasks.len()).unwrap_or(u32::MAX)),
         was_continued: fields.flag("stop_hook_active"),
     }
 }
 
 fn turn_failed(fields: &Fields<'_>) -> TurnEnded {
     let kind = fields.text("error");
-    let details = [fields.text("error_details"), fields.text("last_assistant_message")];
+    let details = [
+        fields.text("error_details"),
+        fields.text("last_assistant_message"),
+    ];
     let words = details.into_iter().find(|text| !text.trim().is_empty());
     let error = match words.map(|words| line_of(words, MAX_SUMMARY_BYTES / 2)) {
         Some(words) => format!("{}: {words}", line_of(kind, MAX_NAME_BYTES)),
@@ -214,8 +217,14 @@ fn turn_failed(fields: &Fields<'_>) -> TurnEnded {
     }
 }
 
+/// Whether the client wrote a prompt itself.
+pub(crate) fn is_of_client(prompt: &str) -> bool {
+    let begins = prompt.trim_start();
+    CLIENTS_OWN.iter().any(|mark| begins.starts_with(mark))
+}
+
 /// The kind of a turn's failure, by the client's word and, where that is wide, by its text.
-fn failure(kind: &str, details: &str) -> TurnOutcome {
+pub(crate) fn failure(kind: &str, details: &str) -> TurnOutcome {
     let details = details.to_lowercase();
     match kind {
         "rate_limit" | "billing_error" | "account_on_hold" => TurnOutcome::UsageLimit,
