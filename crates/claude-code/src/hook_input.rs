@@ -122,7 +122,11 @@ impl Fields<'_> {
     fn path(&self, name: &str) -> String {
         let path = self.text(name);
         let is_kept = path.len() <= shim_proto::limits::MAX_PATH_BYTES && !path.contains('\0');
-        if is_kept { path.to_owned() } else { String::new() }
+        if is_kept {
+            path.to_owned()
+        } else {
+            String::new()
+        }
     }
 
     fn flag(&self, name: &str) -> bool {

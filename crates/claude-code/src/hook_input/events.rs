@@ -194,14 +194,18 @@ fn turn_ended(fields: &Fields<'_>) -> TurnEnded {
         outcome: TurnOutcome::Completed.into(),
         error: String::new(),
         last_answer: fields.cut("last_assistant_message", MAX_TEXT_BYTES),
-        background_tasks: background.map_or(0, |tasks| u32::try_from(tasks.len()).unwrap_or(u32::MAX)),
+        background_tasks: background
+            .map_or(0, |tasks| u32::try_from(tasks.len()).unwrap_or(u32::MAX)),
         was_continued: fields.flag("stop_hook_active"),
     }
 }
 
 fn turn_failed(fields: &Fields<'_>) -> TurnEnded {
     let kind = fields.text("error");
-    let details = [fields.text("error_details"), fields.text("last_assistant_message")];
+    let details = [
+        fields.text("error_details"),
+        fields.text("last_assistant_message"),
+    ];
     let words = details.into_iter().find(|text| !text.trim().is_empty());
     let error = match words.map(|words| line_of(words, MAX_SUMMARY_BYTES / 2)) {
         Some(words) => format!("{}: {words}", line_of(kind, MAX_NAME_BYTES)),

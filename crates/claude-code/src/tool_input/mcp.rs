@@ -57,7 +57,9 @@ fn changes_files(tool: &str) -> bool {
 
 fn files(call: &Call<'_>, usage: FileUse) -> Vec<UsedFile> {
     let single = PATHS.iter().filter_map(|name| call.text(name));
-    let lists = LISTS.iter().filter_map(|name| call.input.get(name)?.as_array());
+    let lists = LISTS
+        .iter()
+        .filter_map(|name| call.input.get(name)?.as_array());
     let listed = lists.flatten().filter_map(|item| item.as_str());
     let paths = single.chain(listed).map(of_uri);
     let here = paths.filter(|path| Path::new(path).is_absolute());

@@ -25,9 +25,13 @@ pub(super) fn absolute(text: &str, cwd: &Path) -> Option<String> {
 /// `C:\` or `C:/`, which is absolute on the machine that wrote it.
 fn is_of_windows(text: &str) -> bool {
     let mut letters = text.chars();
-    letters.next().is_some_and(|drive| drive.is_ascii_alphabetic())
+    letters
+        .next()
+        .is_some_and(|drive| drive.is_ascii_alphabetic())
         && letters.next() == Some(':')
-        && letters.next().is_some_and(|next| next == '\\' || next == '/')
+        && letters
+            .next()
+            .is_some_and(|next| next == '\\' || next == '/')
 }
 
 fn without_dots(path: &Path) -> PathBuf {

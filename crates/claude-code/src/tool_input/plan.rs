@@ -54,7 +54,9 @@ pub fn plan_after(tool_name: &str, input: &Value, response: &Value) -> Option<Pl
 pub(super) fn summary(plan: &PlanUpdate) -> String {
     match (plan.is_whole, plan.steps.as_slice()) {
         (true, steps) => {
-            let done = steps.iter().filter(|it| it.status() == PlanStepStatus::Done);
+            let done = steps
+                .iter()
+                .filter(|it| it.status() == PlanStepStatus::Done);
             format!("{} steps, {} done", steps.len(), done.count())
         }
         (false, [step]) if step.step_id.is_empty() => line_of(&step.text, MAX_STEP_BYTES / 2),
@@ -67,7 +69,9 @@ pub(super) fn summary(plan: &PlanUpdate) -> String {
                 PlanStepStatus::Unspecified => "",
             };
             let text = line_of(&step.text, MAX_STEP_BYTES / 4);
-            format!("step {}{state} {text}", step.step_id).trim_end().to_owned()
+            format!("step {}{state} {text}", step.step_id)
+                .trim_end()
+                .to_owned()
         }
         (false, _) => String::new(),
     }
@@ -93,7 +97,10 @@ fn todo(item: &Value) -> Option<PlanStep> {
 fn created(input: &Value, id: &str) -> Option<PlanStep> {
     // Some models wrap the step, or call its subject a title; the client takes both.
     let inner = input.get("task").filter(|inner| inner.is_object());
-    let text = text(inner.unwrap_or(input), &["subject", "title", "name", "description"])?;
+    let text = text(
+        inner.unwrap_or(input),
+        &["subject", "title", "name", "description"],
+    )?;
     Some(PlanStep {
         step_id: id.to_owned(),
         text: cut(text, MAX_STEP_BYTES),
