@@ -6,6 +6,7 @@ pub(crate) mod archive;
 pub(crate) mod carry_over;
 pub(crate) mod cause;
 pub(crate) mod diff;
+pub(crate) mod forecast;
 pub(crate) mod hash_chain;
 pub(crate) mod observation;
 pub(crate) mod recovery;
