@@ -34,7 +34,6 @@ impl Store {
     ///
     /// # Errors
     /// SESSION_NOT_FOUND; the store's failures.
-    #[allow(dead_code)]
     pub(crate) async fn context_full_in(
         &self,
         session: SessionId,
