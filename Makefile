@@ -1,7 +1,7 @@
 # `make run` shows everything; `make test` proves it. Both install what is missing and can be repeated at will.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick bench chaos fuzz evolution-suite secrets-report compose-test deny install
+.PHONY: help run test quick bench chaos fuzz evolution-suite secrets-report compose-test deny mcpb install
 
 # Cargo's folder, wherever the person has it.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -78,6 +78,11 @@ compose-test: ## Bring up docker-compose.yml with a Docker engine of its own, ki
 
 deny: ## Check licences, sources and known flaws of all dependencies (cargo install cargo-deny; fetches the advisories)
 	cargo deny check
+
+mcpb: ## Pack a bundle for Claude Desktop of this machine's platform, target/mcpb/shim.mcpb; open it with Claude Desktop
+	@deploy/local/setup.sh test $(VENV) $(NODE)
+	@cargo build --release --quiet --package shim
+	@deploy/mcpb/build.sh $(TARGET)/release/shim $(TARGET)/mcpb $(NODE)/node_modules/.bin/mcpb
 
 install: ## Put the command `shim` into Cargo's bin folder
 	@cargo install --quiet --locked --path .
