@@ -1,6 +1,7 @@
 //! What the whole system promises, told as stories against the real binary, one module each.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod answers;
 mod bad_input;
 mod code;
 mod command_line;
