@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bad_input;
+mod claude_code;
 mod code;
 mod command_line;
 mod coordination;
