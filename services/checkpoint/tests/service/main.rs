@@ -4,8 +4,11 @@
 
 mod archives;
 mod damage;
+mod ends;
+mod guidance;
 mod leases;
 mod many_tasks;
+mod observed_events;
 mod projects;
 mod recovery;
 mod saving;
@@ -15,3 +18,4 @@ mod session_tasks;
 mod signals;
 mod test_service;
 mod verifying;
+mod windows;
