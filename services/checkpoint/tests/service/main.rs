@@ -9,6 +9,7 @@ mod guidance;
 mod leases;
 mod many_tasks;
 mod observed_events;
+mod observing;
 mod projects;
 mod recovery;
 mod saving;
