@@ -54,10 +54,11 @@ struct SessionFile {
 /// The client's folder by this process's environment: `CLAUDE_CONFIG_DIR`, else `.claude` in the home folder.
 #[must_use]
 pub fn client_folder() -> Option<PathBuf> {
-    folder_by(|name| std::env::var_os(name).map(PathBuf::from))
+    client_folder_by(|name| std::env::var_os(name).map(PathBuf::from))
 }
 
-fn folder_by(env: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+/// The same by an environment that is given.
+pub fn client_folder_by(env: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
     let configured = env(CONFIG_DIR).filter(|folder| !folder.as_os_str().is_empty());
     let folder = configured.or_else(|| Some(env("HOME")?.join(".claude")))?;
     folder.is_absolute().then_some(folder)
@@ -254,7 +255,7 @@ mod tests {
     fn the_folder_is_the_configured_one_else_in_the_home_folder() {
         let env = |configured: Option<&str>, home: Option<&str>| {
             let (configured, home) = (configured.map(PathBuf::from), home.map(PathBuf::from));
-            folder_by(move |name| match name {
+            client_folder_by(move |name| match name {
                 CONFIG_DIR => configured.clone(),
                 _ => home.clone(),
             })
