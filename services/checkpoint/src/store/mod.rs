@@ -13,6 +13,7 @@ mod forking;
 mod head;
 mod import_spool;
 mod importing;
+mod observed_salvage;
 mod observed_saving;
 mod observing;
 mod ownership;

@@ -12,10 +12,12 @@ use uuid::Uuid;
 use super::checkpoint_store::{Prepared, Store};
 use super::codec::{PackedState, PlainState};
 use super::head::require_head;
+use super::observed_saving;
 use super::tables::appending::{self, TaskOfSave};
 use super::tables::sessions::{self, Owner};
 use super::tables::stored_session::StoredSession;
-use super::tables::{signals, task_checkpoints};
+use super::tables::{observations, signals, task_checkpoints};
+use crate::domain::observation::Observation;
 use crate::domain::risk::{RiskHistory, RiskLimits, assess};
 use crate::error::Error;
 use crate::metrics;
@@ -27,8 +29,11 @@ pub(crate) type SignalPage = Vec<(i64, Option<SignalRecord>)>;
 struct DangerState {
     /// The number of the head that was read.
     head: u64,
-    /// `None` if no checkpoint can be read: there is nothing to save again.
+    /// `None` if no checkpoint can be read and nothing was observed: there is nothing to save again.
     packed: Option<PackedState>,
+    task: TaskOfSave,
+    /// What the state knows of what was observed.
+    observation: Option<Observation>,
 }
 
 /// One snapshot on its way into the database.
@@ -141,9 +146,8 @@ fn insert_judged(
     metrics::after_commit(move || metrics::record_assessment(level));
     stored.session.risk_level = assessment.level;
     insert_record(db, &mut stored, &snapshot.measured, &assessment, now)?;
-    let packed = danger.and_then(|danger| danger.packed.as_ref());
-    let danger_checkpoint = match packed.filter(|_| reached_danger) {
-        Some(packed) => Some(append_danger_checkpoint(db, &mut stored, packed, now)?),
+    let danger_checkpoint = match danger.filter(|_| reached_danger) {
+        Some(danger) => append_danger_checkpoint(db, &mut stored, danger, now)?,
         None => None,
     };
     sessions::update(db, &mut stored, now)?;
@@ -157,11 +161,18 @@ fn insert_judged(
 fn append_danger_checkpoint(
     db: &Connection,
     stored: &mut StoredSession,
-    packed: &PackedState,
+    danger: &DangerState,
     now: UnixMicros,
-) -> Result<Checkpoint, Error> {
-    let (trigger, task) = (CheckpointTrigger::DangerZone, TaskOfSave::by_name());
-    Ok(appending::append(db, stored, trigger, packed, &task, now)?.checkpoint)
+) -> Result<Option<Checkpoint>, Error> {
+    let Some(packed) = &danger.packed else {
+        return Ok(None);
+    };
+    let trigger = CheckpointTrigger::DangerZone;
+    let appended = appending::append(db, stored, trigger, packed, &danger.task, now)?;
+    if let Some(observation) = &danger.observation {
+        observations::mark_saved(db, stored.row_id, observation, now)?;
+    }
+    Ok(Some(appended.checkpoint))
 }
 
 fn insert_record(
@@ -186,17 +197,32 @@ fn pack_danger_state(
     measured: &Signals,
     level: u32,
 ) -> Result<DangerState, Error> {
-    let stored = sessions::require_owner(db, owner)?;
-    let packed = match task_checkpoints::of_current_task(db, &stored) {
-        Ok((_, mut state, _)) => {
-            state.memory = measured.memory.or(state.memory);
-            Some(PlainState::encode(&state).pack(&state, level)?)
+    let stored = sessions::find(
+        db,
+        sessions::require_owner(db, owner).map(|_| owner.session)?,
+    )?;
+    let (state, task, observation) = match observed_saving::content(db, &stored)? {
+        Some(content) => {
+            let task = TaskOfSave {
+                is_owners: true,
+                ..content.task
+            };
+            (Some(content.state), task, Some(content.observation))
         }
-        Err(error) if error.is_nothing_readable() => None,
-        Err(error) => return Err(error),
+        None => match task_checkpoints::of_current_task(db, &stored) {
+            Ok((_, state, _)) => (Some(state), TaskOfSave::by_name(), None),
+            Err(error) if error.is_nothing_readable() => (None, TaskOfSave::by_name(), None),
+            Err(error) => return Err(error),
+        },
     };
+    let packed = state.map(|mut state| {
+        state.memory = measured.memory.or(state.memory);
+        PlainState::encode(&state).pack(&state, level)
+    });
     Ok(DangerState {
         head: stored.session.head_number,
-        packed,
+        packed: packed.transpose()?,
+        task,
+        observation,
     })
 }
