@@ -11,7 +11,7 @@ use super::journal::Line;
 use super::place::Place;
 use super::reply::Reply;
 use super::stack::{HookStack, Trouble};
-use super::{session_start, tool_call, worker_turn};
+use super::{leases, session_start, tool_call, worker_turn};
 use crate::config::Config;
 
 /// Tells the stack what happened, and prints what it says.
@@ -69,6 +69,13 @@ async fn answer(
         "Stop" => {
             let guidance = stack.guidance(event).await?;
             Ok(worker_turn::run(&stack, hook, &guidance.session_id, place).await)
+        }
+        "SessionEnd" if stack.settings().auto_lease => {
+            let session = stack.guidance(event).await?.session_id;
+            if let Err(why) = leases::release(&stack, hook, &session).await {
+                place.journal.note(&Line::error_of(hook, &why.to_string()));
+            }
+            Ok(Answer::default())
         }
         _ => {
             stack.report(vec![event.clone()]).await?;

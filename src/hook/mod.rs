@@ -27,6 +27,8 @@ use shim_claude_code::hook_input::{self, HookInput, Surroundings};
 use shim_runtime::config::ConfigErrors;
 
 pub(crate) use config::{HookConfig, LeaseRule};
+pub(crate) use journal::NAME as LOG_NAME;
+pub(crate) use spool::NAME as SPOOL_NAME;
 
 use crate::block_on::block_on;
 use crate::config::Config;

@@ -4,9 +4,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
 use shim_proto::checkpoint::v1::observation_service_client::ObservationServiceClient;
 use shim_proto::checkpoint::v1::{
-    GetGuidanceRequest, GetGuidanceResponse, ObservedEvent, ReportEventsRequest,
+    GetGuidanceRequest, GetGuidanceResponse, GetSessionRequest, ObservedEvent, ReportEventsRequest,
+    Session,
 };
 use shim_proto::coordination::v1::bus_service_client::BusServiceClient;
 use shim_proto::coordination::v1::lock_service_client::LockServiceClient;
@@ -41,6 +43,7 @@ pub(crate) enum Trouble {
 #[derive(Clone)]
 pub(crate) struct HookStack {
     observations: ObservationServiceClient<Channel>,
+    sessions: CheckpointServiceClient<Channel>,
     coordination: Option<Channel>,
     worker: Option<Channel>,
     settings: HookConfig,
@@ -70,6 +73,7 @@ impl HookStack {
             None => Ok(of_stack.clone()),
         };
         Ok(Self {
+            sessions: CheckpointServiceClient::new(checkpoint.clone()),
             observations: ObservationServiceClient::new(checkpoint)
                 .max_decoding_message_size(MAX_MESSAGE_BYTES),
             coordination: other(&endpoints.coordination)?,
@@ -119,6 +123,14 @@ impl HookStack {
     /// What is observed.
     pub(crate) fn observations(&self) -> ObservationServiceClient<Channel> {
         self.observations.clone()
+    }
+
+    /// A session by its id; `None` if there is none, or it cannot be known now.
+    pub(crate) async fn session(&self, id: &str) -> Option<Session> {
+        let session_id = id.to_owned();
+        let request = self.request(GetSessionRequest { session_id });
+        let mut client = self.sessions.clone();
+        self.answer(client.get_session(request)).await.ok()?.session
     }
 
     /// Locks and leases on files; `None` if no coordination service belongs to the checkpoint service.

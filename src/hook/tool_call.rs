@@ -33,6 +33,11 @@ pub(super) async fn run(
         return Ok(Reply::Nothing);
     }
     let reply = leases::check(stack, hook, &guidance.session_id).await;
+    let reply = reply.unwrap_or_else(|why| {
+        let what = format!("leases on files were not looked at: {why}");
+        place.journal.note(&Line::error_of(hook, &what));
+        Reply::Nothing
+    });
     if let (Reply::Deny(_), Some(denied)) = (&reply, denied(event)) {
         // No hook tells the end of a call that a hook denied.
         if let Err(why) = stack.report(vec![denied]).await {
