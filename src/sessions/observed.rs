@@ -4,7 +4,9 @@ use std::io;
 use std::time::SystemTime;
 
 use shim_proto::checkpoint::v1::{CheckpointState, ObservedState};
-use shim_render::observed::{call_line, edited_phrase, end_phrase, of_state, open_plan, turn_failure};
+use shim_render::observed::{
+    call_line, edited_phrase, end_phrase, of_state, open_plan, turn_failure,
+};
 use shim_render::text::{entry, one_line};
 
 use crate::output::fields::Fields;
@@ -30,7 +32,11 @@ pub(super) fn fields(state: &CheckpointState, fields: &mut Fields<'_>) -> io::Re
     }
     if !state.is_task_observed {
         let plan = open_plan(seen).into_iter();
-        list("own list", plan.map(|step| entry(step, MAX_STEP_CHARACTERS)), fields)?;
+        list(
+            "own list",
+            plan.map(|step| entry(step, MAX_STEP_CHARACTERS)),
+            fields,
+        )?;
     }
     fields.optional("answer", &seen.last_answer, MAX_TEXT_CHARACTERS)
 }

@@ -55,6 +55,9 @@ async fn on_owned(api: &Api, session: &ObservedSession) {
     if after.ended.is_some() {
         return close(api, *owner, client, after, StreamEnd::ClientGone).await;
     }
+    if api.leases.is_watched(*owner) {
+        return;
+    }
     match life(client) {
         Life::Lives(process) => watch(api, *owner, client, process),
         Life::Gone => close(api, *owner, client, after, StreamEnd::ClientGone).await,
@@ -130,7 +133,8 @@ async fn close(
 async fn close_lease(api: &Api, owner: Owner, lease: Lease, stream_end: StreamEnd) {
     if let Err(error) = ends::close(&api.store, owner, &lease, stream_end).await {
         tracing::warn!(session = %owner.session, %error, "a session could not be closed; trying again");
-        api.leases.put_back(owner.session, owner.epoch, lease.client);
+        api.leases
+            .put_back(owner.session, owner.epoch, lease.client);
     }
 }
 

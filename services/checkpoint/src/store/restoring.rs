@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use shim_proto::checkpoint::v1::{
-    CheckpointState, ClientInfo, DetectRecoveryResponse, ObservedState, OpenTask, RecordResumeRequest,
-    RecordResumeResponse, RecoveryCandidate, RestoreCheckpointRequest, RestoreCheckpointResponse,
-    Session, SessionStatus, SessionTask,
+    CheckpointState, ClientInfo, DetectRecoveryResponse, ObservedState, OpenTask,
+    RecordResumeRequest, RecordResumeResponse, RecoveryCandidate, RestoreCheckpointRequest,
+    RestoreCheckpointResponse, Session, SessionStatus, SessionTask,
 };
 use shim_render::resume_prompt::{PromptInput, Reader, build_prompt};
 use shim_render::session_tasks;

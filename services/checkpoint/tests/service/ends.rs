@@ -6,7 +6,7 @@ use shim_proto::checkpoint::v1::*;
 use shim_runtime::process;
 use tonic::Code;
 
-use crate::leases::attach;
+use crate::leases::{attach, attach_as};
 use crate::test_service::{TestService, refusal, state};
 use crate::windows::Window;
 
@@ -97,7 +97,8 @@ async fn a_gateway_that_leaves_takes_nothing_from_a_client_that_lives() {
     let mut service = TestService::start_with(&[("checkpoint.lease", "1s")]).await;
     let mut window = Window::open("c1");
     let session = service.tell(vec![window.client.prompt("p")]).await;
-    let owner = attach(&mut service, &session.id, session.epoch)
+    let gateway = Some(window.client.gateway());
+    let owner = attach_as(&mut service, &session.id, session.epoch, gateway)
         .await
         .unwrap();
     assert!(service.session(&session.id).await.attached);
@@ -107,7 +108,10 @@ async fn a_gateway_that_leaves_takes_nothing_from_a_client_that_lives() {
         .wait_for_status(&silent.id, SessionStatus::Interrupted)
         .await;
     let kept = service.session(&session.id).await;
-    assert_eq!((kept.status(), kept.attached), (SessionStatus::Active, false));
+    assert_eq!(
+        (kept.status(), kept.attached),
+        (SessionStatus::Active, false)
+    );
     window.kill();
     let lost = service
         .wait_for_status(&session.id, SessionStatus::Interrupted)
@@ -235,7 +239,9 @@ async fn an_owner_hears_that_its_conversation_was_ended() {
     let mut owner = attach(&mut service, &session.id, session.epoch)
         .await
         .unwrap();
-    service.tell(vec![window.ended(SessionEndReason::Clear)]).await;
+    service
+        .tell(vec![window.ended(SessionEndReason::Clear)])
+        .await;
     let told = owner.responses.message().await;
     assert_eq!(
         refusal(told),

@@ -58,7 +58,10 @@ async fn a_conversation_that_begins_hears_what_was_interrupted_here_and_else_not
             assert!(context.contains(&part), "{part}: {context}");
         }
         assert!(context.chars().count() <= 1_500);
-        assert!(context.lines().all(|line| !line.starts_with("##")), "{context}");
+        assert!(
+            context.lines().all(|line| !line.starts_with("##")),
+            "{context}"
+        );
         assert!(!context.contains('\u{202e}'));
         assert_eq!(told.facts.unwrap().interrupted_sessions, 1);
     }
@@ -109,7 +112,8 @@ async fn a_conversation_hears_once_that_another_took_its_work_over() {
     let started = back.client.started(SessionStartSource::Resume);
     let told = guidance(&mut service, started).await;
     assert!(
-        told.context.contains("another conversation of claude-code took over"),
+        told.context
+            .contains("another conversation of claude-code took over"),
         "{}",
         told.context
     );
@@ -121,7 +125,9 @@ async fn a_conversation_hears_once_that_another_took_its_work_over() {
 async fn a_compaction_brings_back_what_was_told() {
     let mut service = TestService::start().await;
     let mut window = Window::open("c1");
-    let session = service.tell(vec![window.client.prompt("port the lexer")]).await;
+    let session = service
+        .tell(vec![window.client.prompt("port the lexer")])
+        .await;
     let compacted = window.client.started(SessionStartSource::Compact);
     assert_eq!(guidance(&mut service, compacted).await.context, "");
     let told = CheckpointState {
@@ -133,8 +139,14 @@ async fn a_compaction_brings_back_what_was_told() {
         let compacted = window.client.started(SessionStartSource::Compact);
         let told = guidance(&mut service, compacted).await;
         let context = told.context;
-        assert!(context.contains("Open steps, in order: \"finish port\""), "{context}");
-        assert!(context.contains("Decisions, the newest first: \"hand-written\""), "{context}");
+        assert!(
+            context.contains("Open steps, in order: \"finish port\""),
+            "{context}"
+        );
+        assert!(
+            context.contains("Decisions, the newest first: \"hand-written\""),
+            "{context}"
+        );
         assert!(context.chars().count() <= 1_000);
         assert!(told.facts.unwrap().last_checkpoint_at.is_some());
     }

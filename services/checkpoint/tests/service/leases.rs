@@ -23,7 +23,7 @@ pub(crate) async fn attach(
     attach_as(service, session, epoch, None).await
 }
 
-async fn attach_as(
+pub(crate) async fn attach_as(
     service: &mut TestService,
     session: &str,
     epoch: u64,
