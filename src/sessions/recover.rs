@@ -18,7 +18,6 @@ use shim_proto::checkpoint::v1::{
 };
 use shim_proto::limits::MAX_MESSAGE_BYTES;
 use shim_proto::limits::observation::MAX_EVENTS;
-use shim_render::figures::count;
 use shim_render::text::one_line;
 
 use crate::config::Config;
@@ -247,9 +246,9 @@ fn note_gaps(read: &Transcript, reported: &ReportEventsResponse) {
         say::line("note: the transcript is so large that its middle was left out");
     }
     if read.skipped_lines > 0 {
-        let lines = count(read.skipped_lines, "line");
         say::line(format_args!(
-            "note: {lines} of the transcript cannot be read and count for nothing"
+            "note: lines of the transcript that cannot be read: {}",
+            read.skipped_lines
         ));
     }
     if let Some(refused) = reported.refused.first() {

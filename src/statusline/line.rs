@@ -10,6 +10,8 @@ use super::facts::Facts;
 use crate::output::style::{Line, Style};
 use crate::output::time::ago;
 
+/// Columns of a client that does not tell them.
+const USUAL_COLUMNS: usize = 80;
 const BEGIN: &str = "shim ";
 const BETWEEN: &str = " · ";
 /// Characters of what raised the risk.
@@ -32,7 +34,7 @@ impl Look {
         Self {
             columns: columns
                 .filter(|columns| *columns > 0)
-                .unwrap_or(super::USUAL_COLUMNS),
+                .unwrap_or(USUAL_COLUMNS),
             colours: std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         }
     }

@@ -31,8 +31,6 @@ const NAME: &str = "statusline";
 const WRAP: &str = "--wrap";
 /// All that is asked of the stack is answered within this time, or left out. The client shows an older line meanwhile.
 const WITHIN: Duration = Duration::from_millis(300);
-/// Columns of a client that does not tell them.
-const USUAL_COLUMNS: usize = 80;
 
 /// How the client runs it.
 #[derive(Debug, clap::Args)]

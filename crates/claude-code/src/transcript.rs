@@ -8,7 +8,10 @@
 
 mod calls;
 mod content;
+mod error;
 mod events;
+mod file;
+mod limits;
 mod lines;
 mod newest;
 mod prompts;
@@ -20,62 +23,20 @@ mod turns;
 mod usage;
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::Path;
 
 use shim_proto::checkpoint::v1::ObservedEvent;
-use shim_runtime::data_dir::{OpenError, open_named};
 use uuid::Uuid;
 
 use events::Origin;
-use lines::{Part, read_parts};
+use file::read_into;
 use reader::Reader;
 
 pub(crate) use usage::context_tokens;
 
+pub use error::ReadError;
+pub use limits::Limits;
 pub use newest::{Found, newest, project_folder};
-
-/// How much of a transcript is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of the beginning of a file that is larger than beginning and end together.
-    pub head_bytes: u64,
-    /// Bytes of the end of such a file.
-    pub tail_bytes: u64,
-    /// Bytes of a line; longer ones are skipped.
-    pub line_bytes: usize,
-    /// Events; the oldest but the first prompt make room.
-    pub events: usize,
-    /// Files of subagents, the ones that changed last.
-    pub subagents: usize,
-    /// Bytes of each of them: a quarter at the beginning, the rest at the end.
-    pub subagent_bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            head_bytes: 4 << 20,
-            tail_bytes: 60 << 20,
-            line_bytes: 16 << 20,
-            events: 10_000,
-            subagents: 50,
-            subagent_bytes: 4 << 20,
-        }
-    }
-}
-
-impl Limits {
-    /// The same for the file of a subagent.
-    fn of_subagent(&self) -> Self {
-        let head_bytes = self.subagent_bytes / 4;
-        Self {
-            head_bytes,
-            tail_bytes: self.subagent_bytes - head_bytes,
-            ..self.clone()
-        }
-    }
-}
 
 /// What a transcript tells.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -88,23 +49,6 @@ pub struct Transcript {
     pub skipped_lines: u64,
     /// Whether a part was left out because of a limit.
     pub is_cut: bool,
-}
-
-/// Why a file gives no transcript.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadError {
-    /// It cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// It cannot be read.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    /// None of its lines is one of a transcript.
-    #[error("it is no transcript of Claude Code: none of its lines names a session")]
-    Foreign,
-    /// It is the transcript of a subagent alone, whose conversation is in this file.
-    #[error("it is the transcript of a subagent; the conversation's own is {}", .0.display())]
-    OfSubagent(PathBuf),
 }
 
 /// Reads a transcript, and those of its subagents beside it.
@@ -142,18 +86,6 @@ fn read_conversation(path: &Path, limits: &Limits) -> Result<Reader, ReadError> 
         }
     }
     Err(ReadError::Foreign)
-}
-
-fn read_into(reader: &mut Reader, path: &Path, limits: &Limits) -> Result<(), ReadError> {
-    let file = open_named(path)?;
-    let written = file.metadata()?.modified();
-    reader.written_at(written.unwrap_or(SystemTime::UNIX_EPOCH));
-    read_parts(file, limits, &mut |part| match part {
-        Part::Line(line) => reader.line(line),
-        Part::TooLong => reader.skip_line(),
-        Part::Cut => reader.cut(),
-    })?;
-    Ok(())
 }
 
 #[cfg(test)]

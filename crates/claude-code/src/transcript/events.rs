@@ -108,7 +108,7 @@ fn text_bytes(event: &Event) -> usize {
 
 /// What the files of one conversation tell together.
 #[derive(Debug, Default)]
-pub(super) struct Told {
+pub(super) struct FileEvents {
     pub(super) conversation: String,
     pub(super) version: String,
     pub(super) events: Vec<Happened>,
@@ -122,7 +122,7 @@ pub(super) struct Told {
     pub(super) lost_calls: Vec<String>,
 }
 
-impl Told {
+impl FileEvents {
     /// The events as they are reported, the oldest first; at most `max`.
     pub(super) fn into_events(mut self, origin: &Origin, max: usize) -> Vec<ObservedEvent> {
         let moment = |at: &Timestamp| (at.seconds, at.nanos);
@@ -151,7 +151,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    pub(super) fn new(path: &Path, told: &Told) -> Self {
+    pub(super) fn new(path: &Path, told: &FileEvents) -> Self {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
         Self {
             path: fitting_path(&path.to_string_lossy()),

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Result, Seek, SeekFrom};
 
-use super::Limits;
+use super::limits::Limits;
 
 /// What comes next in a file.
 #[derive(Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use shim_proto::checkpoint::v1::CompactionFinished;
 use shim_proto::checkpoint::v1::observed_event::Event;
 
 use super::calls::Calls;
-use super::events::{Happened, Kept, Told};
+use super::events::{FileEvents, Happened, Kept};
 use super::prompts::{self, UserText};
 use super::queue::{Queue, Waiting};
 use super::record::{Line, Record, name, parse, text, value};
@@ -277,10 +277,30 @@ impl Reader {
     }
 
     /// What the file told: also what is open at its end.
-    pub(super) fn finish(mut self) -> Told {
+    pub(super) fn finish(mut self) -> FileEvents {
         self.end_turn(false);
         let last_at = self.at;
         self.compacted("");
+        self.tell_waiting_prompts();
+        self.tell_open_calls();
+        if let Some((message, at, told)) = std::mem::take(&mut self.usage).into_told() {
+            self.at = at;
+            self.push(format!("usage {message}"), Event::UsageMeasured(told));
+        }
+        FileEvents {
+            is_cut: self.is_cut || self.kept.is_cut(),
+            written: self.written,
+            span: (self.first_at.unwrap_or(last_at), last_at),
+            conversation: self.conversation,
+            version: self.version,
+            events: self.kept.into_inner(),
+            skipped_lines: self.skipped_lines,
+            lost_calls: self.lost_calls,
+        }
+    }
+
+    /// Prompts that no line tells of: the last one before a cut, and those that were still waiting.
+    fn tell_waiting_prompts(&mut self) {
         if let Some(text) = self
             .last_prompt
             .take()
@@ -297,6 +317,9 @@ impl Reader {
                 self.submitted(key, &waiting.text, false);
             }
         }
+    }
+
+    fn tell_open_calls(&mut self) {
         for call in std::mem::take(&mut self.calls).into_open() {
             let (key, agent_id) = (format!("call {}", call.tool_use_id), call.agent_id.clone());
             let (at, cwd, event) = (call.at, call.cwd.clone(), call.started());
@@ -307,20 +330,6 @@ impl Reader {
                 agent_id,
                 event,
             });
-        }
-        if let Some((message, at, told)) = std::mem::take(&mut self.usage).into_told() {
-            self.at = at;
-            self.push(format!("usage {message}"), Event::UsageMeasured(told));
-        }
-        Told {
-            is_cut: self.is_cut || self.kept.is_cut(),
-            written: self.written,
-            span: (self.first_at.unwrap_or(last_at), last_at),
-            conversation: self.conversation,
-            version: self.version,
-            events: self.kept.into_inner(),
-            skipped_lines: self.skipped_lines,
-            lost_calls: self.lost_calls,
         }
     }
 }

@@ -8,9 +8,10 @@ use shim_proto::checkpoint::v1::observed_event::Event;
 use shim_proto::checkpoint::v1::{SubagentEnded, SubagentStarted};
 use shim_runtime::data_dir::read_named;
 
-use super::events::{Happened, Told, fitting_name};
+use super::events::{FileEvents, Happened, fitting_name};
+use super::file::read_into;
+use super::limits::Limits;
 use super::reader::Reader;
-use super::{Limits, read_into};
 
 const MAX_META_BYTES: u64 = 64 << 10;
 /// Files of a folder that are looked through.
@@ -24,7 +25,7 @@ pub(super) struct Subagent {
     /// The call that it works for; empty if that is not told.
     tool_use_id: String,
     is_finished: bool,
-    told: Told,
+    told: FileEvents,
 }
 
 /// The subagents of a conversation that changed last, as many as the limits allow.
@@ -84,7 +85,7 @@ fn read(path: &Path, conversation: &str, agent_id: String, limits: &Limits) -> O
 
 impl Subagent {
     /// Adds what it tells to what its conversation does.
-    pub(super) fn add_to(self, conversation: &mut Told) {
+    pub(super) fn add_to(self, conversation: &mut FileEvents) {
         let (begun, ended) = self.told.span;
         let cwd = self
             .told

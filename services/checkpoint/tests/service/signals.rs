@@ -2,7 +2,108 @@
 
 use shim_proto::checkpoint::v1::*;
 
+use shim_proto::checkpoint::v1::observed_event::Event;
+
+use crate::observed_events::Client;
 use crate::test_service::{TestService, id, refusal, state};
+
+impl Client {
+    /// The status line's figures.
+    fn usage(&mut self, tokens: u64, window: u64) -> ObservedEvent {
+        let source = ObservationSource::StatusLine.into();
+        let event = self.event(Event::UsageMeasured(UsageMeasured {
+            context_tokens: Some(tokens),
+            context_window: Some(window),
+            ..UsageMeasured::default()
+        }));
+        ObservedEvent { source, ..event }
+    }
+}
+
+/// The snapshots of a session, the newest first.
+async fn history(service: &mut TestService, session: &str) -> Vec<SignalRecord> {
+    let list = ListSignalHistoryRequest {
+        session_id: session.into(),
+        ..ListSignalHistoryRequest::default()
+    };
+    let listed = service.signals.list_signal_history(list).await.unwrap();
+    listed.into_inner().records
+}
+
+#[tokio::test]
+async fn a_status_lines_figures_are_judged_and_what_a_model_tells_is_judged_by_their_window() {
+    let mut service = TestService::start().await;
+    let mut client = Client::alive("usage");
+    let session = service.tell(vec![client.prompt("Measure")]).await;
+    service.tell(vec![client.usage(160_000, 1_000_000)]).await;
+    let kept = history(&mut service, &session.id).await;
+    let [measured] = &kept[..] else {
+        panic!("{kept:?}");
+    };
+    assert!(measured.observed);
+    assert_eq!(
+        measured.assessment.as_ref().unwrap().level(),
+        RiskLevel::Safe
+    );
+    // At most one of each ten seconds.
+    service.tell(vec![client.usage(190_000, 1_000_000)]).await;
+    assert_eq!(history(&mut service, &session.id).await.len(), 1);
+    let told = RecordSignalsRequest {
+        request_id: id(),
+        session_id: session.id.clone(),
+        epoch: session.epoch,
+        signals: Some(Signals {
+            estimated_tokens: Some(170_000),
+            message_count: Some(40),
+            ..Signals::default()
+        }),
+    };
+    let judged = service
+        .signals
+        .record_signals(told)
+        .await
+        .unwrap()
+        .into_inner();
+    let assessment = judged.assessment.unwrap();
+    let raised = |factor: &&RiskFactor| factor.zone() != RiskLevel::Safe;
+    let raised: Vec<_> = assessment
+        .factors
+        .iter()
+        .filter(raised)
+        .map(|factor| factor.name.as_str())
+        .collect();
+    assert_eq!(raised, ["messages"], "the window is known: {assessment:?}");
+    let newest = history(&mut service, &session.id).await.swap_remove(0);
+    assert_eq!(newest.signals.unwrap().context_window, Some(1_000_000));
+    assert!(!newest.observed);
+}
+
+#[tokio::test]
+async fn a_context_that_is_measured_as_full_saves_what_was_observed() {
+    let mut service = TestService::start().await;
+    let mut client = Client::alive("full");
+    let session = service.tell(vec![client.prompt("Measure")]).await;
+    let asked = GetGuidanceRequest {
+        event: Some(client.usage(180_000, 200_000)),
+    };
+    let facts = service
+        .observations
+        .get_guidance(asked)
+        .await
+        .unwrap()
+        .into_inner()
+        .facts
+        .unwrap();
+    assert_eq!(facts.risk_level(), RiskLevel::Danger);
+    assert!(facts.raised.contains("context 0.90"), "{}", facts.raised);
+    assert_eq!(facts.context_full_in, None, "one point has no pace");
+    let headers = service.headers(&session.id).await;
+    assert_eq!(headers[0].trigger(), CheckpointTrigger::DangerZone);
+    assert_eq!(
+        service.content(&headers[0].id).await.current_task,
+        "Measure"
+    );
+}
 
 #[tokio::test]
 async fn reaching_danger_saves_the_last_known_state_once() {
