@@ -18,6 +18,7 @@ mod mcp_clients;
 mod metrics;
 mod names;
 mod observability;
+mod observed_events;
 mod operations;
 mod overload;
 mod recovery;

@@ -280,7 +280,17 @@ async fn danger_saves_what_was_observed() {
     let mut client = Client::alive("c1");
     service.tell(vec![client.prompt("port the lexer")]).await;
     let owned = service.open_as(client.gateway()).await;
-    service.record_signals(&owned, Some(1_000)).await;
+    let request = RecordSignalsRequest {
+        request_id: id(),
+        session_id: owned.id.clone(),
+        epoch: owned.epoch,
+        signals: Some(Signals {
+            estimated_tokens: Some(160_000),
+            context_window: Some(200_000),
+            ..Signals::default()
+        }),
+    };
+    service.signals.record_signals(request).await.unwrap();
     let saved = service.headers(&owned.id).await;
     assert_eq!(saved[0].trigger(), CheckpointTrigger::DangerZone);
     let content = service.content(&saved[0].id).await;

@@ -12,6 +12,9 @@ use super::{KeptSubagent, Observation, bounds, micros, plan};
 /// What a transcript tells within this time of what a hook told may be the same, in microseconds.
 const SAME_MOMENT: u64 = 60_000_000;
 
+/// Beginnings of processes that are remembered.
+const MAX_STARTS: usize = 32;
+
 /// What the store knows of an event beside the observation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
@@ -77,6 +80,10 @@ fn start(it: &mut Observation, started: &SessionStarted, at: i64) -> bool {
     // A compaction goes on in the same process, with the same calls in hand.
     if started.source() != SessionStartSource::Compact {
         it.times.started = it.times.started.max(at);
+        let place = it.starts.partition_point(|start| *start < at);
+        it.starts.insert(place, at);
+        it.starts
+            .drain(..it.starts.len().saturating_sub(MAX_STARTS));
     }
     if started.context_tokens.is_some() || !started.model.is_empty() {
         let usage = UsageMeasured {
@@ -289,9 +296,9 @@ fn settle(it: &mut Observation) {
     it.state.is_in_turn = times.turn_began > times.turn_ended.max(times.started);
     let is_over = times.ended > 0 && times.ended >= times.active;
     it.state.ended = is_over.then_some(it.end_reason);
-    // A call that an earlier process of the client began is told until the conversation goes on.
-    let goes_on = times.turn_began > times.started;
-    let lost = if goes_on { times.started } else { 0 };
+    // A call that an earlier process of the client began is told until the conversation goes on in a later one.
+    let earlier = it.starts.iter().rfind(|start| **start < times.turn_began);
+    let lost = earlier.copied().unwrap_or(0);
     let own_over = times.turn_ended.max(times.prompted).max(lost);
     let subagents = &it.subagents;
     it.state.open_tool_calls.retain(|call| {

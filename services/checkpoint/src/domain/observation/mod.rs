@@ -57,6 +57,9 @@ pub(crate) struct Observation {
     /// Why the client ended the conversation when it did so last.
     #[prost(int32, tag = "12")]
     end_reason: i32,
+    /// When processes of the client began with the conversation, the newest of them.
+    #[prost(int64, repeated, tag = "14")]
+    starts: Vec<i64>,
     /// The client's summary of the last compaction; kept apart, since it is large and seldom changes.
     #[prost(string, tag = "13")]
     pub(crate) compaction_summary: String,

@@ -234,7 +234,10 @@ fn the_last_prompt_is_a_persons_newest_and_what_a_transcript_tells_again_is_none
 #[test]
 fn an_end_holds_until_the_client_lives_again() {
     let end = ended(5, SessionEndReason::Exit);
-    assert_eq!(of(&[prompt(1, "p"), end.clone()]).ended(), SessionEndReason::Exit);
+    assert_eq!(
+        of(&[prompt(1, "p"), end.clone()]).ended(),
+        SessionEndReason::Exit
+    );
     assert!(
         of(&[prompt(1, "p"), end.clone()]).is_in_turn,
         "the turn did not end"
