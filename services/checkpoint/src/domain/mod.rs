@@ -6,6 +6,8 @@ pub(crate) mod archive;
 pub(crate) mod carry_over;
 pub(crate) mod cause;
 pub(crate) mod diff;
+pub(crate) mod ends;
+pub(crate) mod guidance;
 pub(crate) mod hash_chain;
 pub(crate) mod observation;
 pub(crate) mod recovery;

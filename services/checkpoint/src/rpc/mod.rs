@@ -16,6 +16,7 @@ mod get_checkpoint;
 mod get_guidance;
 mod get_observation;
 mod get_session;
+mod guidance_facts;
 mod import;
 mod list_checkpoints;
 mod list_sessions;
@@ -39,6 +40,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 pub(crate) use api::Api;
+pub(crate) use observed_fields::checked as checked_event;
 
 #[tonic::async_trait]
 impl CheckpointService for Api {

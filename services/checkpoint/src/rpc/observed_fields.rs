@@ -23,7 +23,7 @@ use super::fields::Fields;
 ///
 /// # Errors
 /// In words, each wrong field with its limit.
-pub(super) fn checked(mut event: ObservedEvent, now: UnixMicros) -> Result<ObservedEvent, String> {
+pub(crate) fn checked(mut event: ObservedEvent, now: UnixMicros) -> Result<ObservedEvent, String> {
     let mut fields = Fields::default();
     fields.uuid("event_id", &event.event_id);
     time(&mut fields, &event, now);

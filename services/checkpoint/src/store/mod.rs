@@ -8,6 +8,7 @@
 mod binding;
 mod checkpoint_store;
 mod codec;
+mod ending;
 mod exporting;
 mod forking;
 mod head;

@@ -4,6 +4,8 @@
 
 mod archives;
 mod damage;
+mod ends;
+mod guidance;
 mod leases;
 mod many_tasks;
 mod observed_checkpoints;
@@ -19,3 +21,4 @@ mod session_tasks;
 mod signals;
 mod test_service;
 mod verifying;
+mod windows;
