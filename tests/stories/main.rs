@@ -32,4 +32,5 @@ mod tasks;
 mod teamwork;
 mod topology;
 mod tracing;
+mod transcripts;
 mod unread_log;

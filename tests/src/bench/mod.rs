@@ -12,6 +12,7 @@ mod raw_commits;
 mod recovery;
 mod redaction;
 mod saves;
+mod status_line;
 mod tasks;
 mod telemetry;
 
