@@ -26,12 +26,18 @@ pub(crate) struct Installed {
 impl Installed {
     /// Those that Claude Code finds in the working folder.
     pub(crate) fn all() -> Vec<Self> {
-        let found = [false, true].into_iter().filter_map(|is_project| {
-            let folder = folder(is_project).ok()?;
-            let is_there = folder.join(MANIFEST_FILE).exists();
-            is_there.then_some(Self { folder, is_project })
-        });
-        found.collect()
+        let mut found: Vec<Self> = Vec::new();
+        for is_project in [false, true] {
+            let Ok(folder) = folder(is_project) else {
+                continue;
+            };
+            // In the home folder both are one.
+            let is_known = found.iter().any(|it| it.folder == folder);
+            if !is_known && folder.join(MANIFEST_FILE).exists() {
+                found.push(Self { folder, is_project });
+            }
+        }
+        found
     }
 
     /// What writes it anew.
