@@ -174,7 +174,7 @@ async fn what_a_project_shares_holds_on_every_machine() {
     let hook = hooks["hooks"]["Stop"][0]["hooks"][0]["command"]
         .as_str()
         .unwrap();
-    let mut without = home.command("sh".as_ref(), &["-c", hook]);
+    let mut without = home.command("/bin/sh".as_ref(), &["-c", hook]);
     let said = ended(without.env("PATH", "/nowhere"), "{}").await;
     assert!(said.is_success && said.all().is_empty(), "{}", said.all());
     home.shim(&["uninstall", "claude-code", "--project"]).await;
