@@ -13,6 +13,7 @@ use shim_proto::checkpoint::v1::{ObservationSource, ObservedEvent, UsedFile};
 
 use crate::texts::{MAX_NAME_BYTES, cut};
 
+pub(crate) use events::{failure as turn_failure, is_of_client};
 pub use surroundings::Surroundings;
 
 /// What a hook was told.

@@ -2,14 +2,14 @@
 
 use shim_proto::coordination::v1::Task;
 use shim_render::page::Page;
-use shim_render::text::{cut, name, one_line};
+use shim_render::text::{name, one_line};
 use shim_render::time;
 use shim_runtime::files::shown;
 use shim_runtime::free_form;
 
 use super::words::LAST;
 
-/// Characters of the goal and of the payload: the client cuts what a hook says off at 10,000.
+/// Bytes of the goal and of the payload as they stand: the client cuts what a hook says off at 10,000.
 const MAX_GOAL: usize = 5_500;
 const MAX_PAYLOAD: usize = 1_500;
 const MAX_FILES: usize = 20;
@@ -72,10 +72,12 @@ pub(super) fn of(task: &Task, lease: u64, job: Option<&Task>, is_last: bool) -> 
     text.as_str().to_owned()
 }
 
-fn field(text: &mut Page, label: &str, foreign: &str, max: usize, task_id: &str) {
-    let kept = cut(foreign, max);
-    text.field(label, &kept);
-    if kept.len() < foreign.len() {
+fn field(text: &mut Page, label: &str, foreign: &str, max_bytes: usize, task_id: &str) {
+    let mut field = Page::default();
+    field.field(label, foreign);
+    let (field, is_whole) = field.cut(max_bytes);
+    text.append(&field);
+    if !is_whole {
         text.line(format!(
             "(cut; the whole is in the resource shim://tasks/{task_id})"
         ));

@@ -10,7 +10,7 @@ pub(super) const LAST: &str = "Claude Code keeps a turn going at most 8 times in
     after it comes once the user gives another prompt, such as /shim:work.";
 /// Characters of one message, and of all.
 const MAX_MESSAGE: usize = 2_000;
-const MAX_ALL: usize = 8_000;
+const MAX_ALL: usize = 7_000;
 
 /// The messages, the oldest first, and how many of them the words hold: the others come again.
 pub(super) fn of_messages(messages: &[Message], is_last: bool) -> (String, usize) {

@@ -86,10 +86,9 @@ fn session_started(fields: &Fields<'_>) -> SessionStarted {
 
 fn prompt_submitted(fields: &Fields<'_>) -> PromptSubmitted {
     let text = fields.text("prompt");
-    let begins = text.trim_start();
     PromptSubmitted {
         prompt_id: fields.name("prompt_id"),
-        by_client: CLIENTS_OWN.iter().any(|mark| begins.starts_with(mark)),
+        by_client: is_of_client(text),
         text: cut(text, MAX_TEXT_BYTES),
     }
 }
@@ -218,8 +217,14 @@ fn turn_failed(fields: &Fields<'_>) -> TurnEnded {
     }
 }
 
+/// Whether the client wrote a prompt itself.
+pub(crate) fn is_of_client(prompt: &str) -> bool {
+    let begins = prompt.trim_start();
+    CLIENTS_OWN.iter().any(|mark| begins.starts_with(mark))
+}
+
 /// The kind of a turn's failure, by the client's word and, where that is wide, by its text.
-fn failure(kind: &str, details: &str) -> TurnOutcome {
+pub(crate) fn failure(kind: &str, details: &str) -> TurnOutcome {
     let details = details.to_lowercase();
     match kind {
         "rate_limit" | "billing_error" | "account_on_hold" => TurnOutcome::UsageLimit,
