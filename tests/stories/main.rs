@@ -10,6 +10,7 @@ mod coordination;
 mod crash_suite;
 mod deploy;
 mod faults;
+mod hooks;
 mod hostile_text;
 mod live;
 mod local_stack;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use shim_tests::bench::{
     Figure, measure_analysis, measure_checkpoint, measure_coordination, measure_gateway,
-    measure_redaction, measure_tasks, measure_telemetry, print_table, write_json,
+    measure_hooks, measure_redaction, measure_tasks, measure_telemetry, print_table, write_json,
 };
 use shim_tests::binary::target_dir;
 
@@ -26,6 +26,7 @@ enum Area {
     Telemetry,
     Redaction,
     Analysis,
+    Hook,
 }
 
 #[tokio::main]
@@ -43,6 +44,7 @@ async fn main() -> ExitCode {
             Area::Tasks => ("tasks", measure_tasks(progress).await),
             Area::Telemetry => ("telemetry", measure_telemetry(progress).await),
             Area::Analysis => ("analysis", measure_analysis(progress).await),
+            Area::Hook => ("hook", measure_hooks(progress).await),
             Area::Redaction => ("redaction", measure_redaction(progress).await),
         };
         missed |= figures.iter().any(|figure| figure.met == Some(false));
