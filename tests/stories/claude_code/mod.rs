@@ -4,3 +4,4 @@ mod agent_stack;
 mod agents;
 mod client;
 mod interrupted_agents;
+mod plugin;
