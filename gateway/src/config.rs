@@ -4,7 +4,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use shim_claude_code::live_session;
 use shim_proto::checkpoint::v1::{ClientInfo, ProcessIdentity};
 use shim_render::text::line;
 use shim_runtime::config::Settings;
@@ -12,11 +14,16 @@ use shim_runtime::process;
 use shim_runtime::workspace::identity;
 
 use crate::client_watch::ClientWatch;
+use crate::live_conversation::LiveConversation;
 use crate::web_names::WebNames;
 
 /// Claude Code sets these for the stdio servers it starts.
 const PROJECT_DIR: &str = "CLAUDE_PROJECT_DIR";
 const CONVERSATION: &str = "CLAUDE_CODE_SESSION_ID";
+/// After so many milliseconds Claude Code gives a call up, if a person set it.
+const CALL_LIMIT: &str = "MCP_TOOL_TIMEOUT";
+/// A call that waits ends this long before its client gives it up.
+const CALL_MARGIN: Duration = Duration::from_secs(1);
 /// A worker sets it for its program, whose client may have started this process.
 const TASK_ID: &str = "SHIM_TASK_ID";
 
@@ -80,7 +87,7 @@ impl Project {
 #[derive(Debug, Clone)]
 pub(crate) struct ClientContext {
     pub(crate) project: Project,
-    conversation: String,
+    conversation: Arc<LiveConversation>,
     hostname: String,
     boot_id: String,
     /// The Claude client, found at the start: after its death this process would have another parent. Over HTTP it
@@ -89,6 +96,8 @@ pub(crate) struct ClientContext {
     gateway_process: ProcessIdentity,
     /// The task that the client is a program of. Over HTTP clients come from anywhere, so there is none.
     pub(crate) task_id: Option<String>,
+    /// How long a call may wait, if the client waits for a shorter time than this gateway.
+    longest_wait: Option<Duration>,
 }
 
 impl ClientContext {
@@ -106,9 +115,13 @@ impl ClientContext {
                     .filter(|path| path.is_absolute())
             })
             .or_else(|| std::env::current_dir().ok());
+        let folder = client_process
+            .and_then(|_| live_session::client_folder_by(|name| env(name).map(PathBuf::from)));
+        let named = clipped(&env(CONVERSATION).unwrap_or_default(), MAX_NAME_BYTES);
         Self {
             project: Project::at(project),
-            conversation: clipped(&env(CONVERSATION).unwrap_or_default(), MAX_NAME_BYTES),
+            conversation: Arc::new(LiveConversation::new(folder, named)),
+            longest_wait: longest_wait(env(CALL_LIMIT).as_deref()),
             hostname: clipped(&process::hostname(), MAX_HOSTNAME_BYTES),
             boot_id: process::boot_id(),
             client: Arc::new(ClientWatch::of(client_process)),
@@ -117,18 +130,29 @@ impl ClientContext {
         }
     }
 
-    /// The client of a request, as the services want to know it.
-    pub(crate) fn client_info(&self, name: &str, version: &str) -> ClientInfo {
+    /// The client of a request, as the services want to know it, with the conversation that it has now.
+    pub(crate) async fn client_info(&self, name: &str, version: &str) -> ClientInfo {
+        let process = self.client.process();
         ClientInfo {
             name: clipped(name, MAX_NAME_BYTES),
             version: clipped(version, MAX_NAME_BYTES),
             hostname: self.hostname.clone(),
             boot_id: self.boot_id.clone(),
-            client_process: self.client.process(),
+            client_process: process,
             gateway_process: Some(self.gateway_process),
-            conversation: self.conversation.clone(),
+            conversation: self.conversation.now(process).await,
         }
     }
+
+    /// A wait as long as the client will wait for its answer.
+    pub(crate) fn within_call(&self, wait: Duration) -> Duration {
+        self.longest_wait.map_or(wait, |longest| wait.min(longest))
+    }
+}
+
+fn longest_wait(call_limit: Option<&str>) -> Option<Duration> {
+    let limit = Duration::from_millis(call_limit?.trim().parse().ok().filter(|limit| *limit > 0)?);
+    Some(limit.saturating_sub(CALL_MARGIN))
 }
 
 /// The text as one line of at most `max` bytes, cut at a character's edge: services take no name with a line break.
@@ -196,6 +220,23 @@ mod tests {
         let mut settings = Settings::gather(None, [], flags).unwrap();
         let _ = Config::read(&mut settings);
         assert!(settings.finish().unwrap_err().0[0].contains("absolute"));
+    }
+
+    #[test]
+    fn a_wait_ends_before_the_client_gives_the_call_up() {
+        for (limit, seconds) in [
+            (None, 20),
+            (Some("3000"), 2),
+            (Some("500"), 0),
+            (Some("600000"), 20),
+            (Some("0"), 20),
+            (Some("soon"), 20),
+        ] {
+            let env = |name: &str| limit.filter(|_| name == CALL_LIMIT).map(str::to_owned);
+            let context = ClientContext::read(Config::default(), env, None);
+            let wait = context.within_call(Duration::from_secs(20));
+            assert_eq!(wait.as_secs(), seconds, "{limit:?}");
+        }
     }
 
     #[test]

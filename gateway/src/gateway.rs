@@ -2,14 +2,12 @@
 //! and the evidence around it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use shim_proto::checkpoint::v1::ClientInfo;
 use shim_runtime::background::BackgroundTasks;
 use shim_runtime::config::Config as RuntimeConfig;
 use shim_runtime::lifecycle::Shutdown;
-use shim_runtime::service_error::explanation;
 
 use crate::claims::Claims;
 use crate::config::ClientContext;
@@ -38,11 +36,11 @@ pub(crate) struct Gateway {
     /// The namespace of file leases (`workspace`); unset, that of each session's project.
     pub(crate) workspace: Option<String>,
     tasks: BackgroundTasks,
-    warmed_up: AtomicBool,
 }
 
 impl Gateway {
-    /// Prepares everything and opens nothing: a client waits for the answer to its first request.
+    /// Prepares everything and opens nothing: a client waits for the answer to its first request, and one that only looks what
+    /// there is, as a health check does, leaves nothing behind.
     pub(crate) fn prepare(
         runtime: &RuntimeConfig,
         client_context: ClientContext,
@@ -72,26 +70,18 @@ impl Gateway {
             client_context,
             workspace: runtime.workspace.clone(),
             tasks,
-            warmed_up: AtomicBool::new(false),
         }))
     }
 
-    /// The client of a request.
-    pub(crate) fn client(&self, name: &str, version: &str) -> ClientInfo {
-        self.client_context.client_info(name, version)
-    }
-
-    /// Has the stack running before the first tool call needs it. Once; a failure shows in that call.
-    pub(crate) fn warm_up(self: &Arc<Self>) {
-        if self.warmed_up.swap(true, Ordering::Relaxed) {
-            return;
+    /// The client of a call, in the conversation that its process has now. What was held for another conversation is left in
+    /// good order: its sessions are detached, and its workers give their tasks back.
+    pub(crate) async fn client_of_call(&self, name: &str, version: &str) -> ClientInfo {
+        let client = self.client_context.client_info(name, version).await;
+        for left in self.sessions.enter_conversation(&client.conversation) {
+            self.inboxes.forget(&left);
+            self.workers.notify_load_changed(&left);
         }
-        let gateway = self.clone();
-        self.tasks.spawn_contained("stack_warm_up", async move {
-            if let Err(status) = gateway.services.warm_up().await {
-                tracing::warn!("the local stack is not running: {}", explanation(&status));
-            }
-        });
+        client
     }
 
     /// Leaves in good order, within a second: every worker deregisters, every session is detached, and the background

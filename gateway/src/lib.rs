@@ -21,6 +21,7 @@ pub mod fuzzing;
 mod gateway;
 mod inbox;
 mod inboxes;
+mod live_conversation;
 mod prior_work;
 mod prompts;
 mod recovery;

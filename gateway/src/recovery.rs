@@ -8,7 +8,7 @@ mod lines;
 use std::collections::HashMap;
 
 use futures::future::join_all;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::{DetectRecoveryRequest, OpenTask, RecoveryCandidate};
 use shim_proto::coordination::v1::{GetTaskRequest, Task, TaskState};
 use shim_render::page::Page;
@@ -16,9 +16,9 @@ use shim_render::text::name;
 use tonic::Status;
 
 use crate::claims;
-use crate::render::json;
+use crate::render::brief::{self, Facts};
 use crate::services::Services;
-use lines::{closed_line, is_closed};
+use lines::{closed_line, closed_tasks, is_closed};
 
 pub(crate) use lines::line;
 
@@ -169,10 +169,7 @@ impl Offers {
         }
         if self.aged_out > 0 {
             let sessions = self.aged_out;
-            text.line(format!(
-                "Too old to be offered: {sessions} session(s); shim_session_status view=sessions lists them, and \
-                 action=restore brings each back by its session_id."
-            ));
+            text.line(format!("Too old to be offered: {sessions} session(s)."));
         }
         text
     }
@@ -191,40 +188,40 @@ impl Offers {
         }
         if self.more > 0 {
             let more = self.more;
-            text.line(format!(
-                "And {more} more; shim_session_status view=sessions lists them."
-            ));
+            text.line(format!("And {more} more."));
         }
-        text.line(
-            "action=restore with a session_id brings one back; action=dismiss takes it off this list.",
-        );
         text
     }
 
-    /// The same facts as structure.
-    pub(crate) fn structured(&self) -> Value {
-        let candidates = self.candidates.iter().map(json::candidate);
-        let mut fields = Map::new();
-        fields.insert("candidates".into(), candidates.collect());
-        if !self.closed.is_empty() {
-            let closed = self
-                .closed
-                .iter()
-                .filter_map(|closed| closed.session.as_ref());
-            let ids: Vec<&str> = closed.map(|session| session.id.as_str()).collect();
-            let value = json!({"count": self.closed.len(), "session_ids": ids});
-            fields.insert("closed_windows".into(), value);
-        }
-        for (field, count) in [
-            ("more", self.more as usize),
-            ("aged_out", self.aged_out as usize),
-            ("went_on_elsewhere", self.elsewhere),
-        ] {
-            if count > 0 {
-                fields.insert(field.into(), count.into());
+    /// The same as facts.
+    pub(crate) fn facts(&self) -> Facts {
+        let candidates: Vec<Value> = self.candidates.iter().map(brief::candidate).collect();
+        let closed = (!self.closed.is_empty())
+            .then(|| json!({"count": self.closed.len(), "tasks": closed_tasks(&self.closed)}));
+        Facts::new()
+            .set("candidates", candidates)
+            .set_some("closed_windows", closed)
+            .set_some("more", self.more)
+            .set_some("aged_out", self.aged_out)
+            .set_some("went_on_elsewhere", self.elsewhere)
+    }
+
+    /// What can be done about them.
+    pub(crate) fn next_step(&self) -> &'static str {
+        let are_all_listed = self.closed.is_empty() && self.more == 0 && self.aged_out == 0;
+        match (self.is_empty(), are_all_listed) {
+            (true, true) => "go on; nothing waits to be brought back",
+            (true, false) => {
+                "shim_session_status view=sessions lists the others, and action=restore brings one back by its session_id"
+            }
+            (false, true) => {
+                "action=restore with a session_id brings one back; action=dismiss takes it off this list"
+            }
+            (false, false) => {
+                "action=restore with a session_id brings one back, action=dismiss takes it off this list; \
+                 shim_session_status view=sessions lists the others"
             }
         }
-        fields.into()
     }
 }
 
@@ -344,7 +341,7 @@ mod tests {
         );
         assert!(text.contains("Too old to be offered: 2"), "{text}");
         assert!(text.contains("Left out: 1 session(s) of workers"), "{text}");
-        let structured = offers.structured();
+        let structured = Value::from(offers.facts());
         assert_eq!(structured["closed_windows"]["count"], json!(7));
         assert_eq!(
             structured["candidates"][0]["confidence_in_words"],

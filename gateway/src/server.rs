@@ -51,11 +51,12 @@ impl McpServer {
         Self { gateway }
     }
 
-    fn client(&self, context: &RequestContext<RoleServer>) -> ClientInfo {
-        match context.client_info() {
-            Some(client) => self.gateway.client(&client.name, &client.version),
-            None => self.gateway.client("", ""),
-        }
+    async fn client(&self, context: &RequestContext<RoleServer>) -> ClientInfo {
+        let (name, version) = context.client_info().map_or_else(
+            || (String::new(), String::new()),
+            |client| (client.name.clone(), client.version.clone()),
+        );
+        self.gateway.client_of_call(&name, &version).await
     }
 
     /// Runs a tool within its span.
@@ -76,7 +77,7 @@ impl McpServer {
         let call = tools::call(
             spec,
             &self.gateway,
-            self.client(context),
+            self.client(context).await,
             given,
             context.ct.clone(),
         );
@@ -124,7 +125,6 @@ impl ServerHandler for McpServer {
 
     async fn on_initialized(&self, _: NotificationContext<RoleServer>) {
         self.gateway.client_context.client.record_message();
-        self.gateway.warm_up();
     }
 
     async fn list_tools(
@@ -135,8 +135,6 @@ impl ServerHandler for McpServer {
         let timer = RequestTimer::start("tools/list");
         self.gateway.client_context.client.record_message();
         reject_cursor(request.as_ref())?;
-        // A stateless client sends no `initialized`; its list of tools is the sign that calls will come.
-        self.gateway.warm_up();
         let list = ListToolsResult::with_all_items(tools::list());
         Ok(timer
             .record_ok(list)

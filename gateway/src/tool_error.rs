@@ -9,6 +9,7 @@ use shim_runtime::service_error::decode;
 use tonic::Status;
 
 use crate::remedies;
+use crate::render::brief::Facts;
 
 const MAX_FIELD_CHARACTERS: usize = 200;
 
@@ -86,6 +87,9 @@ impl ToolError {
         if let Some(step) = &self.next_step {
             text.line(format!("Next step: {step}."));
         }
+        if let Some(delay) = self.retry_after_ms {
+            text.line(format!("Not before: {delay} ms from now."));
+        }
         text
     }
 
@@ -96,15 +100,13 @@ impl ToolError {
             .iter()
             .map(|(field, rule)| json!({"field": field, "rule": rule}))
             .collect();
-        let mut structured =
-            json!({"reason": self.reason, "message": self.message, "fields": fields});
-        if let Some(step) = &self.next_step {
-            structured["next_step"] = (**step).into();
-        }
-        if let Some(delay) = self.retry_after_ms {
-            structured["retry_after_ms"] = delay.into();
-        }
-        structured
+        Facts::new()
+            .set("reason", &*self.reason)
+            .set("message", self.message.as_str())
+            .set_some("fields", fields)
+            .set_some("next_step", self.next_step.as_deref())
+            .set_some("retry_after_ms", self.retry_after_ms)
+            .into()
     }
 }
 

@@ -1,7 +1,9 @@
 //! What the whole system promises, told as stories against the real binary, one module each.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod answers;
 mod bad_input;
+mod claude_code;
 mod code;
 mod command_line;
 mod coordination;

@@ -299,7 +299,12 @@ async fn a_hook_asks_about_the_repository_it_is_in() {
             json!({"current_task": "t", "progress": 0.1}),
         )
         .await;
-    let head = tool_output(saved)["git"]["head"].clone();
+    let id = tool_output(saved)["checkpoint"]["checkpoint_id"].clone();
+    let uri = json!({"uri": format!("shim://checkpoints/{}", id.as_str().unwrap())});
+    let read = gateway.request("resources/read", uri).await.unwrap();
+    let text = read["contents"][0]["text"].as_str().unwrap();
+    let whole: serde_json::Value = serde_json::from_str(text).unwrap();
+    let head = whole["state"]["git"]["head"].clone();
     let own = Command::new("git")
         .arg("-C")
         .arg(&project)

@@ -46,13 +46,8 @@ async fn work(gateway: &mut Gateway) -> String {
     assert!(text.contains("Open again: \"run the tests\""), "{text}");
     let kept = &saved["kept"];
     assert_eq!(
-        (&kept["open_steps"], &kept["finished_steps"]),
-        (&json!(2), &json!(0)),
-        "{saved}"
-    );
-    assert_eq!(
-        (&kept["decisions"], &kept["active_files"]),
-        (&json!(1), &json!(1)),
+        (&kept["open_steps"], &kept["decisions"]),
+        (&json!(2), &json!(1)),
         "{saved}"
     );
     assert_eq!(
@@ -74,7 +69,7 @@ async fn work(gateway: &mut Gateway) -> String {
     );
     assert_eq!(saved["task"]["relation"], "new", "{saved}");
     assert_eq!(saved["left_task"]["is_open"], json!(true), "{saved}");
-    assert_eq!(saved["carried_over"]["decisions"], json!(0), "{saved}");
+    assert_eq!(saved.get("carried_over"), None, "{saved}");
     assert!(saved["begin_anew"].is_string(), "{saved}");
     saved["session_id"].as_str().unwrap().to_owned()
 }
@@ -118,7 +113,7 @@ async fn work_that_a_subagent_saved_beside_comes_back_with_its_steps() {
         json!(["fix grammar", "run the tests"]),
         "{found}"
     );
-    assert_eq!(found["tasks"].as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(found.get("other_tasks"), None, "{found}");
 
     let restore = json!({"action": "restore", "session_id": session_id});
     let (prompt, restored) = call(&mut gateway, RECOVER, restore).await;
@@ -140,14 +135,14 @@ async fn work_that_a_subagent_saved_beside_comes_back_with_its_steps() {
         assert!(!prompt.contains(gone), "{gone}: {prompt}");
     }
     assert_eq!(
-        restored["open_tasks"][0]["next_steps"],
-        json!(["fix grammar", "run the tests"])
+        restored["resume_prompt"].as_str().unwrap().len(),
+        prompt.find("\nNext: ").unwrap()
     );
 
     let done = json!({"current_task": "Release 1.2", "progress": 1.0});
     let (text, saved) = call(&mut gateway, SAVE, done).await;
     assert!(text.contains("Left open at the end"), "{text}");
-    assert_eq!(saved["open_tasks"], json!([]), "{saved}");
+    assert_eq!(saved.get("open_tasks"), None, "{saved}");
     gateway.kill().await;
     let mut gateway = launch.open().await;
     for _ in 0..3 {

@@ -27,7 +27,7 @@ pub(super) fn is_closed(candidate: &RecoveryCandidate) -> bool {
 
 /// One line for the windows that were closed in good order.
 pub(super) fn closed_line(closed: &[RecoveryCandidate]) -> String {
-    let named: Vec<String> = closed.iter().take(MAX_NAMED).map(task_name).collect();
+    let named = closed_tasks(closed);
     let more = match closed.len() {
         all if all > MAX_NAMED => ", ...",
         _ => "",
@@ -35,11 +35,16 @@ pub(super) fn closed_line(closed: &[RecoveryCandidate]) -> String {
     let newest = closed.iter().filter_map(age).min().unwrap_or_default();
     format!(
         "- {} more window(s) were closed in good order with work left, the last one {} ago: {}{more}. Nothing of them \
-         was lost; shim_session_status view=sessions lists them.",
+         was lost.",
         closed.len(),
         time::span(newest),
         named.join(", ")
     )
+}
+
+/// The tasks of the first of them, each quoted.
+pub(super) fn closed_tasks(closed: &[RecoveryCandidate]) -> Vec<String> {
+    closed.iter().take(MAX_NAMED).map(task_name).collect()
 }
 
 fn task_name(candidate: &RecoveryCandidate) -> String {

@@ -1,5 +1,6 @@
-//! What the services answer, as text and as JSON for tools, prompts and resources.
+//! What the services answer: as text, as the facts of an answer, and as whole JSON for resources.
 
+pub(crate) mod brief;
 pub(crate) mod json;
 pub(crate) mod phrases;
 pub(crate) mod queues;

@@ -1,20 +1,26 @@
-//! The session of a conversation whose gateway was started again, by a client that connected anew or resumed the
-//! conversation: its first save goes on with the session instead of beginning another one.
+//! The session that a conversation has already: of a client that connected anew or resumed the conversation, or opened by
+//! what the client told by itself. The first save goes on with it instead of beginning another one.
+
+use std::time::Duration;
 
 use shim_proto::checkpoint::v1::{
     ClientInfo, GetSessionRequest, ListSessionsRequest, Session, SessionStatus,
 };
 use shim_proto::reasons::SESSION_OWNED;
 use shim_render::text::one_line;
-use shim_runtime::conversation;
+use shim_runtime::{conversation, process};
+use tokio::time::Instant;
 use tonic::{Code, Status};
 
 use super::session_lease::LeaseLoss;
 use super::{OwnedSession, Sessions, is_over};
 use crate::tool_error::ToolError;
 
-/// How many of a project's sessions are looked through, the most recently changed first.
+/// How many sessions are looked through, the most recently changed first.
 const LOOKED_THROUGH: i32 = 200;
+/// How long the service may take to notice that an owner died.
+const DEATH_NOTICED: Duration = Duration::from_secs(3);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 impl Sessions {
     /// Takes the newest session of this conversation; `None` if it has none that could be gone on with.
@@ -26,6 +32,7 @@ impl Sessions {
         let Some(session) = self.session_of_conversation(project, client).await? else {
             return Ok(None);
         };
+        self.until_death_is_noticed(&session).await;
         match self.acquire_existing(&session.id, client).await {
             Ok(owned) => {
                 self.notify(&session.id, "session_continued", continued(&session));
@@ -37,6 +44,17 @@ impl Sessions {
         }
     }
 
+    /// The session of the client's conversation, for a call that only looks; none is opened or taken for it.
+    pub(crate) async fn id_of_conversation(
+        &self,
+        project: &str,
+        client: &ClientInfo,
+    ) -> Result<Option<String>, Status> {
+        let found = self.session_of_conversation(project, client).await?;
+        Ok(found.map(|session| session.id))
+    }
+
+    /// Among the project's sessions, then among all: what a client tells by itself may name another folder.
     async fn session_of_conversation(
         &self,
         project: &str,
@@ -45,16 +63,39 @@ impl Sessions {
         if client.conversation.is_empty() {
             return Ok(None);
         }
-        let request = ListSessionsRequest {
-            project: project.to_owned(),
-            page_size: LOOKED_THROUGH,
-            ..ListSessionsRequest::default()
+        for project in [project, ""] {
+            let request = ListSessionsRequest {
+                project: project.to_owned(),
+                page_size: LOOKED_THROUGH,
+                ..ListSessionsRequest::default()
+            };
+            let page = self.services.list_sessions(request).await?;
+            let is_found = |session: &Session| is_to_be_continued(session, client);
+            if let Some(found) = page.sessions.into_iter().find(is_found) {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits until the service knows that the owner is dead, if it is: before that nobody else gets the session.
+    async fn until_death_is_noticed(&self, session: &Session) {
+        let is_held_by_dead = |session: &Session| {
+            session.status() == SessionStatus::Active
+                && session.client.as_ref().is_some_and(is_dead_here)
         };
-        let page = self.services.list_sessions(request).await?;
-        Ok(page
-            .sessions
-            .into_iter()
-            .find(|session| is_to_be_continued(session, client)))
+        let until = Instant::now() + DEATH_NOTICED;
+        let mut is_held = is_held_by_dead(session);
+        while is_held && Instant::now() < until {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let request = GetSessionRequest {
+                session_id: session.id.clone(),
+            };
+            let now = self.services.get_session(request).await.ok();
+            is_held = now
+                .and_then(|now| now.session)
+                .is_some_and(|now| is_held_by_dead(&now));
+        }
     }
 
     /// Asks what became of a session that this process lost to another client: who took it, and whether it is still there.
@@ -92,12 +133,25 @@ fn is_to_be_continued(session: &Session, client: &ClientInfo) -> bool {
         return false;
     };
     match session.status() {
-        SessionStatus::Active => conversation::is_same_client(owner, client),
+        SessionStatus::Active => {
+            conversation::is_same_client(owner, client)
+                || (conversation::is_same(owner, client) && is_dead_here(owner))
+        }
         SessionStatus::Interrupted => {
             session.dismissed_at.is_none() && conversation::is_same(owner, client)
         }
         _ => false,
     }
+}
+
+/// Whether a client of this machine is known to be gone.
+fn is_dead_here(owner: &ClientInfo) -> bool {
+    if owner.hostname != process::hostname() {
+        return false;
+    }
+    let known = owner.client_process.filter(|client| client.pid != 0);
+    let is_of_earlier_boot = !owner.boot_id.is_empty() && owner.boot_id != process::boot_id();
+    is_of_earlier_boot || known.is_some_and(|client| !process::is_alive(&client))
 }
 
 fn continued(session: &Session) -> String {
@@ -109,7 +163,6 @@ fn continued(session: &Session) -> String {
         ),
     };
     format!(
-        "this conversation goes on with its session {} ({stand}); shim_auto_checkpoint session_id=new starts another one",
-        session.id
+        "this conversation goes on with its session ({stand}); shim_auto_checkpoint session_id=new starts another one"
     )
 }

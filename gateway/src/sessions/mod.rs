@@ -6,6 +6,7 @@
 //! held session is detached when the gateway leaves in good order.
 
 mod conversation_session;
+mod default_session;
 mod lease_task;
 mod missing_session;
 mod seen_checkpoints;
@@ -26,6 +27,7 @@ use crate::arguments::NEW_SESSION;
 use crate::evidence::MemoryGauge;
 use crate::services::{Services, request_id};
 use crate::tool_error::ToolError;
+use default_session::DefaultSession;
 use lease_task::LeaseTask;
 use seen_checkpoints::SeenCheckpoints;
 use session_lease::{LeaseLoss, LeaseState, SessionLease};
@@ -52,7 +54,7 @@ pub(crate) struct Sessions {
     seen: Arc<SeenCheckpoints>,
     tasks: BackgroundTasks,
     /// The session of calls that name none. Never locked over an RPC: calls that only look read it at any time.
-    default: Mutex<Option<String>>,
+    default: Mutex<DefaultSession>,
     /// Held by the call that opens or restores the default session, so that it is opened once.
     opening: tokio::sync::Mutex<()>,
 }
@@ -125,7 +127,7 @@ impl Sessions {
     ) -> Result<OwnedSession, ToolError> {
         match self.continue_conversation(project, client).await? {
             Some(owned) => {
-                self.set_default(&owned.session_id);
+                self.set_default(&owned.session_id, client);
                 Ok(owned)
             }
             None => self.open_new_default(project, client).await,
@@ -140,7 +142,7 @@ impl Sessions {
     ) -> Result<OwnedSession, ToolError> {
         let before = self.default_id();
         let owned = self.open(project, client).await?;
-        self.set_default(&owned.session_id);
+        self.set_default(&owned.session_id, client);
         if let Some(before) = before.filter(|before| self.seen.is_missing(before)) {
             self.note_moved(&before, &owned.session_id);
         }
@@ -205,7 +207,8 @@ impl Sessions {
         if let Some(lease) = known {
             return (lease.clone(), false);
         }
-        let lease = Arc::new(SessionLease::new(session_id, 0, None));
+        let lease = SessionLease::new(session_id, 0, None, &client.conversation);
+        let lease = Arc::new(lease);
         leases.insert(session_id.to_owned(), lease.clone());
         self.start_lease_task(&lease, client);
         (lease, true)
@@ -216,7 +219,9 @@ impl Sessions {
         let project = Some(session.project.clone());
         self.seen.note_owned(&session.id, session.epoch);
         self.seen.note_head(&session.id, 0, session.head_number);
-        let lease = Arc::new(SessionLease::new(&session.id, session.epoch, project));
+        let conversation = &client.conversation;
+        let lease = SessionLease::new(&session.id, session.epoch, project, conversation);
+        let lease = Arc::new(lease);
         self.leases().insert(session.id.clone(), lease.clone());
         self.start_lease_task(&lease, client);
         if tokio::time::timeout(LEASE_TIMEOUT, lease.wait_settled())
@@ -235,7 +240,7 @@ impl Sessions {
     pub(crate) async fn adopt_restored(&self, session: &Session, client: &ClientInfo) {
         let _opening = self.opening.lock().await;
         self.start_lease(session, client).await;
-        self.set_default(&session.id);
+        self.set_default(&session.id, client);
     }
 
     fn start_lease_task(&self, lease: &Arc<SessionLease>, client: &ClientInfo) {
@@ -286,11 +291,6 @@ impl Sessions {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set_default(&self, session_id: &str) {
-        let mut default = self.default.lock().unwrap_or_else(PoisonError::into_inner);
-        *default = Some(session_id.to_owned());
-    }
-
     fn find(&self, session_id: &str) -> Option<Arc<SessionLease>> {
         self.leases().get(session_id).cloned()
     }
@@ -303,12 +303,6 @@ impl Sessions {
     /// Whether this process owns the session now, rather than still asking for it.
     pub(crate) fn owns(&self, session_id: &str) -> bool {
         self.find(session_id).is_some_and(|lease| lease.epoch() > 0)
-    }
-
-    /// The session of calls that name none, if there is one yet; does not wait for a call that is opening it.
-    pub(crate) fn default_id(&self) -> Option<String> {
-        let default = self.default.lock().unwrap_or_else(PoisonError::into_inner);
-        default.clone()
     }
 
     /// The sessions held now.

@@ -21,6 +21,8 @@ const MAX_NOTICES: usize = 50;
 #[derive(Debug)]
 pub(crate) struct SessionLease {
     pub(crate) session_id: String,
+    /// The client's conversation that it is held for; empty if the client names none.
+    pub(super) conversation: String,
     /// Its project, where it is known without asking the service.
     pub(crate) project: Option<String>,
     state: watch::Sender<LeaseState>,
@@ -49,10 +51,16 @@ pub(crate) enum LeaseLoss {
 }
 
 impl SessionLease {
-    /// A lease at `epoch`; 0 adopts.
-    pub(crate) fn new(session_id: &str, epoch: u64, project: Option<String>) -> Self {
+    /// A lease at `epoch`, for a conversation; 0 adopts.
+    pub(crate) fn new(
+        session_id: &str,
+        epoch: u64,
+        project: Option<String>,
+        conversation: &str,
+    ) -> Self {
         Self {
             session_id: session_id.to_owned(),
+            conversation: conversation.to_owned(),
             project,
             state: watch::Sender::new(LeaseState::Attaching { epoch }),
             detach_reason: watch::Sender::new(None),
@@ -208,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_newest_notices_are_kept_and_delivered_once() {
-        let lease = SessionLease::new("s", 1, None);
+        let lease = SessionLease::new("s", 1, None, "");
         for number in 0..=MAX_NOTICES {
             lease.notify(Notice {
                 kind: "risk_raised".into(),
@@ -224,7 +232,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_taken_session_says_by_whom_and_how_to_get_it_back() {
-        let lease = SessionLease::new("s", 1, None);
+        let lease = SessionLease::new("s", 1, None, "");
         let owner = ClientInfo {
             name: "claude-code".into(),
             ..ClientInfo::default()

@@ -225,13 +225,15 @@ mod tests {
     }
 
     #[test]
-    fn schemas_have_no_combinators_at_the_root_and_every_answer_its_session() {
+    fn schemas_have_no_combinators_at_the_root_and_every_answer_its_next_step() {
         for tool in list() {
             for word in ["anyOf", "oneOf", "allOf"] {
                 assert!(!tool.input_schema.contains_key(word), "{}", tool.name);
             }
             let output = tool.output_schema.as_ref().expect("an output schema");
-            assert_eq!(output["required"], json!(["session_id", "notices"]));
+            for field in ["session_id", "next_step", "notices", "error"] {
+                assert!(output["properties"][field].is_object(), "{field}");
+            }
             assert!(tool.title.is_some() && tool.annotations.is_some());
         }
     }
@@ -285,6 +287,77 @@ mod tests {
             }
         }
         assert!(found >= 12, "{found}");
+    }
+
+    /// What is wrong with a schema for clients that know no more than single types and plain lists.
+    fn strictness(at: &str, schema: &Value, faults: &mut Vec<String>) {
+        let known = [
+            "type",
+            "description",
+            "enum",
+            "minimum",
+            "maximum",
+            "minLength",
+            "maxLength",
+            "pattern",
+            "maxItems",
+            "items",
+            "properties",
+            "required",
+            "additionalProperties",
+            "$schema",
+            "title",
+        ];
+        for word in schema
+            .as_object()
+            .into_iter()
+            .flat_map(|fields| fields.keys())
+        {
+            if !known.contains(&word.as_str()) {
+                faults.push(format!("{at}: the keyword {word}"));
+            }
+        }
+        if !schema["type"].is_string() {
+            faults.push(format!("{at}: no single type"));
+        }
+        if schema["type"] == "array" {
+            strictness(&format!("{at}[]"), &schema["items"], faults);
+        }
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            let at = format!("{at}.{name}");
+            if property["description"]
+                .as_str()
+                .is_none_or(|about| about.len() < 10)
+            {
+                faults.push(format!("{at}: no description"));
+            }
+            strictness(&at, property, faults);
+        }
+    }
+
+    #[test]
+    fn every_schema_is_plain_and_says_what_each_field_means() {
+        let mut faults = Vec::new();
+        for tool in list() {
+            let input = Value::Object((*tool.input_schema).clone());
+            strictness(&format!("{} in", tool.name), &input, &mut faults);
+            let output = tool
+                .output_schema
+                .map(|schema| Value::Object((*schema).clone()));
+            strictness(
+                &format!("{} out", tool.name),
+                &output.unwrap_or_default(),
+                &mut faults,
+            );
+        }
+        assert!(faults.is_empty(), "{faults:#?}");
+        let mut lax = Vec::new();
+        strictness(
+            "x",
+            &json!({"type": ["string", "null"], "anyOf": []}),
+            &mut lax,
+        );
+        assert_eq!(lax.len(), 2, "the check sees what it looks for");
     }
 
     #[test]

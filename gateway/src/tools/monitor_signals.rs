@@ -1,6 +1,5 @@
 //! `shim_monitor_signals`: records the signs of a dying session and says how near its end is.
 
-use serde_json::json;
 use shim_proto::checkpoint::v1::{
     RecordSignalsRequest, RiskAssessment, RiskFactor, RiskLevel, Signals,
 };
@@ -9,7 +8,7 @@ use shim_render::words;
 use tonic::Status;
 
 use crate::arguments::{Arguments, Named, ParameterType, optional};
-use crate::render::json;
+use crate::render::brief;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
 use crate::tools::call::{ToolCall, ToolOutput};
@@ -79,19 +78,23 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         output(
             "previous_level",
             "string",
-            "The level before this snapshot.",
+            "The level before this snapshot, if it was another one.",
         ),
-        output("risk", "number", "The sum of the weights raised, 0..1."),
+        output(
+            "risk",
+            "number",
+            "The sum of the weights raised, 0..1, if any is.",
+        ),
         output(
             "factors",
-            "array",
-            "Every factor looked at: name, value, limit, unit, zone, weight.",
+            "objects",
+            "Every raised factor: name, value, limit, unit, zone.",
         ),
-        output("advice", "array", "What the raised factors mean."),
+        output("advice", "texts", "What the raised factors mean."),
         output(
             "danger_checkpoint",
             "object",
-            "The checkpoint the service saved by itself, if it did.",
+            "The checkpoint the service saved by itself, if it did: number.",
         ),
     ],
     run: |call| Box::pin(run(call)),
@@ -122,18 +125,24 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         .assessment
         .ok_or_else(|| Status::internal("the service judged nothing"))?;
     let advice = advice(&assessment);
-    let mut structured = json::assessment(&assessment);
-    structured["previous_level"] = previous.into();
-    structured["advice"] = json!(advice);
+    let level = words::risk_level(assessment.level());
     let mut text = render(&assessment, &advice);
+    if previous != level {
+        text.line(format!("The level before was {previous}."));
+    }
     if let Some(checkpoint) = &answer.danger_checkpoint {
-        structured["danger_checkpoint"] = json::checkpoint(checkpoint);
         text.line(format!(
             "The service saved checkpoint {} by itself.",
             checkpoint.number
         ));
     }
-    Ok(ToolOutput::new(text, structured).with_session(owned.session_id))
+    let saved = answer.danger_checkpoint.as_ref().map(brief::number);
+    let facts = brief::assessment(&assessment)
+        .set_unless(level, "previous_level", previous)
+        .set_some("advice", advice)
+        .set_some("danger_checkpoint", saved);
+    let answer = ToolOutput::new(text, facts, next_step(&assessment));
+    Ok(answer.with_session(owned.session_id))
 }
 
 /// What the call itself says.
@@ -216,11 +225,14 @@ fn advice(assessment: &RiskAssessment) -> Vec<String> {
             lines.push(line.to_owned());
         }
     }
-    if assessment.level() >= RiskLevel::Warning {
-        lines.push(
-            "A checkpoint with shim_auto_checkpoint makes the present state recoverable."
-                .to_owned(),
-        );
-    }
     lines
+}
+
+fn next_step(assessment: &RiskAssessment) -> &'static str {
+    match assessment.level() {
+        RiskLevel::Warning | RiskLevel::Danger => {
+            "a checkpoint with shim_auto_checkpoint makes the present state recoverable"
+        }
+        _ => "go on",
+    }
 }

@@ -40,6 +40,7 @@ pub(super) struct Hints {
 /// One field of `structuredContent`.
 pub(super) struct OutputField {
     pub(super) name: &'static str,
+    /// A type of JSON Schema, or a list: `texts`, `integers` or `objects`.
     kind: &'static str,
     about: &'static str,
 }
@@ -50,6 +51,18 @@ pub(super) const fn output(
     about: &'static str,
 ) -> OutputField {
     OutputField { name, kind, about }
+}
+
+impl OutputField {
+    fn schema(&self) -> Value {
+        let items = match self.kind {
+            "texts" => "string",
+            "integers" => "integer",
+            "objects" => "object",
+            kind => return json!({"type": kind, "description": self.about}),
+        };
+        json!({"type": "array", "description": self.about, "items": {"type": items}})
+    }
 }
 
 impl ToolSpec {
@@ -91,23 +104,21 @@ impl ToolSpec {
     }
 }
 
-/// Only what every answer has is required: some clients hold failures against the schema, too.
+/// Nothing is required: what is unset is left out, and some clients hold failures against the schema, too. Each type is one
+/// word and each list says what it holds, since dialects of other vendors know no more.
 fn output_schema(outputs: &[OutputField]) -> JsonObject {
     let mut properties = Map::new();
     for output in outputs {
-        let mut property = json!({"type": output.kind, "description": output.about});
-        if output.kind == "array" {
-            property["items"] = json!({});
-        }
-        properties.insert(output.name.to_owned(), property);
+        properties.insert(output.name.to_owned(), output.schema());
     }
     let shared = json!({
-        "session_id": {"type": ["string", "null"], "description": "The session this call was about; null if none."},
+        "session_id": {"type": "string", "description": "The session this call was about, if there is one."},
+        "next_step": {"type": "string", "description": "What can be done now."},
         "notices": {
             "type": "array",
             "items": {"type": "object"},
-            "description": "News of the session since the last call: kind, text, at. A message from another session \
-                or worker also has message_id, from and perhaps data.",
+            "description": "News of the session since the last call, if there is any: kind, text, at. A message from another \
+                session or worker also has message_id, from and perhaps data.",
         },
         "error": {
             "type": "object",
@@ -120,6 +131,5 @@ fn output_schema(outputs: &[OutputField]) -> JsonObject {
     let mut schema = Map::new();
     schema.insert("type".to_owned(), "object".into());
     schema.insert("properties".to_owned(), properties.into());
-    schema.insert("required".to_owned(), json!(["session_id", "notices"]));
     schema
 }

@@ -227,7 +227,8 @@ async fn a_second_chat_of_the_process_can_take_over_what_the_first_one_saved() {
     let mut client = env.connected().await;
     let saved = client.save("a").await;
     let found = client.call_ok("shim_check_recovery", json!({})).await;
-    assert_eq!(found["own_session"]["session_id"], saved["session_id"]);
+    assert_eq!(found["session_id"], saved["session_id"]);
+    assert_eq!(found["own_session"]["checkpoints"], 1);
     let arguments = json!({"action": "restore", "session_id": saved["session_id"]});
     client.call_ok("shim_check_recovery", arguments).await;
     let asked = env
@@ -271,7 +272,7 @@ async fn files_saved_to_a_session_of_another_project_keep_their_whole_path() {
     let files = json!({"current_task": "t", "progress": 0.1, "active_files": ["a.rs"]});
     let there = client.call_ok("shim_auto_checkpoint", files.clone()).await;
     let whole = env.folder.path().join("a.rs").display().to_string();
-    assert_eq!(there["active_files"][0]["path"], whole);
+    assert_eq!(there["active_files"][0]["path"], whole, "it is not there");
     let mut here = files;
     here["session_id"] = "new".into();
     let here = client.call_ok("shim_auto_checkpoint", here).await;

@@ -26,7 +26,12 @@ async fn status_shows_the_session_its_history_and_what_a_search_finds() {
     client.save("test the lexer").await;
     let session = client.call_ok("shim_session_status", json!({})).await;
     assert_eq!(session["session"]["checkpoints"], 2);
-    assert_eq!(session["checkpoints"][0]["current_task"], "test the lexer");
+    assert_eq!(session["session"]["current_task"], "test the lexer");
+    assert_eq!(session["checkpoints"][0]["current_task"], json!(null));
+    assert_eq!(
+        session["checkpoints"][1]["current_task"],
+        "write the parser"
+    );
     assert_eq!(session["risk"]["level"], "safe");
     let found = client
         .call_ok(
@@ -54,9 +59,12 @@ async fn the_text_and_the_structure_of_an_answer_tell_the_same() {
     let text = result["content"][0]["text"].as_str().unwrap();
     let structured = &result["structuredContent"];
     assert!(
-        text.contains("25 %") && text.contains("gone.rs is missing"),
+        text.contains("gone.rs is missing")
+            && text.ends_with(structured["session_id"].as_str().unwrap()),
         "{text}"
     );
+    let step = structured["next_step"].as_str().unwrap();
+    assert!(text.contains(&format!("Next: {step}.")), "{text}");
     assert_eq!(structured["active_files"][0]["presence"], "missing");
     assert!(text.contains(structured["session_id"].as_str().unwrap()));
     assert!(text.contains(structured["checkpoint"]["checkpoint_id"].as_str().unwrap()));

@@ -10,9 +10,8 @@ use super::tools::{COORDINATE, RECOVER, SAVE, SIGNALS, STATUS, WORK};
 
 /// What the notices say of readings.
 fn told(output: &Value) -> String {
-    let notices = output["notices"].as_array().unwrap();
+    let notices = output["notices"].as_array().into_iter().flatten();
     let mut texts = notices
-        .iter()
         .filter(|notice| notice["kind"] == "arguments_read_as_meant")
         .map(|notice| notice["text"].as_str().unwrap());
     texts.next().unwrap_or_default().to_owned()

@@ -20,9 +20,9 @@ async fn save(gateway: &mut Gateway, task: &str) -> Value {
 
 /// The messages among the notices of an answer.
 fn messages(answer: &Value) -> Vec<&Value> {
-    let notices = answer["structuredContent"]["notices"].as_array().unwrap();
+    let notices = answer["structuredContent"]["notices"].as_array();
+    let notices = notices.into_iter().flatten();
     notices
-        .iter()
         .filter(|notice| notice["kind"] == "message")
         .collect()
 }

@@ -18,27 +18,27 @@ use shim_tests::binary;
 use shim_tests::mcp::{Gateway, GatewayLaunch};
 use shim_tests::temp_env::TempEnv;
 
-const SAVE: &str = "shim_auto_checkpoint";
+pub(super) const SAVE: &str = "shim_auto_checkpoint";
 const RECOVER: &str = "shim_check_recovery";
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// For what comes a moment later, on a busy machine.
 const MAX_POLLS: usize = 600;
 
-fn save_arguments(task: &str) -> Value {
+pub(super) fn save_arguments(task: &str) -> Value {
     json!({"current_task": task, "progress": 0.5, "next_steps": ["go on"]})
 }
 
 /// Saves to the gateway's own session and returns the answer's facts.
-async fn save(gateway: &mut Gateway, task: &str) -> Value {
+pub(super) async fn save(gateway: &mut Gateway, task: &str) -> Value {
     shim_tests::mcp::tool_output(gateway.call(SAVE, save_arguments(task)).await)
 }
 
-fn session_id(saved: &Value) -> String {
+pub(super) fn session_id(saved: &Value) -> String {
     saved["session_id"].as_str().unwrap().to_owned()
 }
 
 /// A session as the stack of the folder knows it.
-async fn session(temp: &TempEnv, id: &str) -> Session {
+pub(super) async fn session(temp: &TempEnv, id: &str) -> Session {
     let endpoint = Endpoint::Unix(temp.stack().socket());
     let mut client = CheckpointServiceClient::new(connect(&endpoint, None).unwrap());
     let request = GetSessionRequest {

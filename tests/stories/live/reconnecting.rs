@@ -42,7 +42,9 @@ async fn an_older_gateway_of_the_conversation_locks_nobody_out() {
     assert_eq!(saved["checkpoint"]["number"], 4, "{saved}");
     let restore = json!({"action": "restore", "session_id": id});
     let restored = tool_output(newer.call(RECOVER, restore).await);
-    assert_eq!(restored["session"]["status"], "active", "{restored}");
+    assert_eq!(session_id(&restored), id, "{restored}");
+    let active = session(&temp, &id).await;
+    assert_eq!(active.status(), SessionStatus::Active);
 }
 
 #[tokio::test]

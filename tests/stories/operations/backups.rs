@@ -55,8 +55,8 @@ async fn a_backup_is_restored_beside_an_open_window() {
 
 /// The notices of an answer of this kind.
 fn notices(answer: &Value, kind: &str) -> Vec<String> {
-    let notices = answer["notices"].as_array().unwrap();
-    let of_kind = notices.iter().filter(|notice| notice["kind"] == kind);
+    let notices = answer["notices"].as_array().into_iter().flatten();
+    let of_kind = notices.filter(|notice| notice["kind"] == kind);
     of_kind
         .map(|notice| notice["text"].as_str().unwrap().to_owned())
         .collect()

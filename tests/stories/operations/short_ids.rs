@@ -110,7 +110,7 @@ async fn every_argument_of_every_tool_that_names_something_takes_short_ids() {
         "SESSION" => saved["session_id"].clone(),
         "CHECKPOINT" => saved["checkpoint"]["checkpoint_id"].clone(),
         "TASK" => job["task"]["task_id"].clone(),
-        _ => worker["worker"]["worker_id"].clone(),
+        _ => worker["session_id"].clone(),
     };
     let tools = window.request("tools/list", json!({})).await.unwrap();
     let mut tried = 0;

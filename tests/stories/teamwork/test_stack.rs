@@ -126,7 +126,8 @@ impl Window {
             }
             let answer = self.get(COORDINATE, wait).await;
             events.extend(answer["events"].as_array().unwrap().clone());
-            notices.extend(answer["notices"].as_array().unwrap().clone());
+            let news = answer["notices"].as_array().into_iter().flatten();
+            notices.extend(news.cloned());
             if answer["ended"] == json!(true) {
                 return (events, notices);
             }
@@ -143,7 +144,8 @@ impl Window {
             }
             tokio::time::sleep(POLL_INTERVAL).await;
             let looked = self.get("shim_session_status", json!({})).await;
-            notices.extend(looked["notices"].as_array().unwrap().clone());
+            let news = looked["notices"].as_array().into_iter().flatten();
+            notices.extend(news.cloned());
         }
         panic!("no message came of a task: {notices:?}");
     }

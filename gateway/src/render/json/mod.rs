@@ -1,20 +1,19 @@
-//! What the services answer, as JSON for tools and resources. Ids are whole, times are RFC 3339, unset is left out.
+//! What the services answer, as whole JSON for resources. Ids are whole, times are RFC 3339, unset is left out.
 
 mod fields;
 mod tasks;
 
 use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::{
-    Checkpoint, CheckpointState, Claim, FileState, GitState, Interruption, OpenTask,
-    RecoveryCandidate, RiskAssessment, RiskFactor, SearchHit, Session, SessionTask,
+    Checkpoint, CheckpointState, FileState, GitState, Interruption, Session, SessionTask,
 };
-use shim_proto::coordination::v1::{FileLease, Worker};
+use shim_proto::coordination::v1::Worker;
 use shim_render::{session_tasks, time, words};
 
 use fields::{set_if, set_list};
 
 pub(crate) use fields::object;
-pub(crate) use tasks::{ShownResult, event, missing, queue, result, subtask, task};
+pub(crate) use tasks::{ShownResult, missing, queue, result, subtask, task};
 
 pub(crate) fn session(session: &Session) -> Value {
     let mut value = json!({
@@ -67,16 +66,6 @@ pub(crate) fn session_task(task: &SessionTask) -> Value {
         "checkpoint_id": task.checkpoint_id,
         "saved_at": time::rfc3339(task.saved_at.as_ref()),
     })
-}
-
-/// An unfinished task with its steps; of many tasks most are told with the number of their steps alone.
-pub(crate) fn open_task(open: &OpenTask) -> Value {
-    let task = open.task.clone().unwrap_or_default();
-    let mut value = session_task(&task);
-    if !open.next_steps.is_empty() || task.open_steps == 0 {
-        value["next_steps"] = open.next_steps.clone().into();
-    }
-    value
 }
 
 pub(crate) fn git(git: &GitState) -> Value {
@@ -155,74 +144,6 @@ pub(crate) fn file(file: &FileState) -> Value {
     value
 }
 
-pub(crate) fn candidate(candidate: &RecoveryCandidate) -> Value {
-    let mut value = json!({
-        "confidence": candidate.confidence,
-        "confidence_in_words": words::confidence(candidate.confidence),
-        "same_project": candidate.same_project,
-        "next_steps": candidate.next_steps,
-        "tasks": candidate.tasks.iter().map(open_task).collect::<Vec<_>>(),
-    });
-    if let Some(found) = &candidate.session {
-        value["session_id"] = found.id.as_str().into();
-        value["project"] = found.project.as_str().into();
-        value["epoch"] = found.epoch.into();
-        value["interruption"] = found
-            .interruption
-            .as_ref()
-            .map_or(Value::Null, interruption);
-    }
-    if let Some(newest) = &candidate.checkpoint {
-        value["checkpoint"] = checkpoint(newest);
-    }
-    if let Some(age) = time::duration(candidate.age) {
-        value["age_seconds"] = age.as_secs().into();
-    }
-    if let Some(unsaved) = time::duration(candidate.unsaved) {
-        value["unsaved_seconds"] = unsaved.as_secs().into();
-    }
-    value
-}
-
-pub(crate) fn claim(claim: &Claim) -> Value {
-    json!({
-        "kind": words::claim_kind(claim.kind()),
-        "subject": claim.subject,
-        "verdict": words::claim_verdict(claim.verdict()),
-        "detail": claim.detail,
-    })
-}
-
-pub(crate) fn hit(hit: &SearchHit) -> Value {
-    let mut value = hit
-        .checkpoint
-        .as_ref()
-        .map_or_else(|| json!({}), checkpoint);
-    value["snippet"] = hit.snippet.as_str().into();
-    value["project"] = hit.project.as_str().into();
-    set_if(&mut value, "session_title", &hit.session_title);
-    value
-}
-
-pub(crate) fn assessment(assessment: &RiskAssessment) -> Value {
-    json!({
-        "risk": assessment.risk,
-        "level": words::risk_level(assessment.level()),
-        "factors": assessment.factors.iter().map(factor).collect::<Vec<_>>(),
-    })
-}
-
-pub(crate) fn factor(factor: &RiskFactor) -> Value {
-    json!({
-        "name": factor.name,
-        "value": factor.value,
-        "limit": factor.limit,
-        "unit": factor.unit,
-        "zone": words::risk_level(factor.zone()),
-        "weight": factor.weight,
-    })
-}
-
 pub(crate) fn worker(worker: &Worker) -> Value {
     let mut value = json!({
         "worker_id": worker.worker_id,
@@ -248,17 +169,4 @@ pub(crate) fn worker(worker: &Worker) -> Value {
     );
     set_if(&mut value, "session_id", &worker.session_id);
     value
-}
-
-pub(crate) fn file_lease(lease: &FileLease) -> Value {
-    json!({
-        "lease_id": lease.lease_id,
-        "workspace": lease.workspace,
-        "holder": lease.holder,
-        "purpose": lease.purpose,
-        "patterns": lease.patterns,
-        "mode": words::file_lease_mode(lease.mode()),
-        "acquired_at": time::rfc3339(lease.acquired_at.as_ref()),
-        "expires_at": time::rfc3339(lease.expires_at.as_ref()),
-    })
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use shim_proto::coordination::v1::{
     MissingResult, QueueHealthResponse, QueueReport, Requirements, Task, TaskCounts, TaskError,
-    TaskEvent, TaskResult, WorkerKind,
+    TaskResult, WorkerKind,
 };
 use shim_render::text::one_line;
 use shim_render::{time, words};
@@ -11,8 +11,9 @@ use shim_runtime::files::shown;
 
 use super::fields::{object, set_if, set_list};
 
-/// The part of a result that an answer holds: clients cut an answer off at some 25,000 tokens.
-const MAX_RESULT_BYTES: usize = 48 << 10;
+/// The part of a result that an answer holds: clients put an answer of more than 50,000 characters aside, and show its
+/// beginning.
+const MAX_RESULT_CHARACTERS: usize = 40_000;
 
 /// A result as far as an answer can hold it.
 pub(crate) struct ShownResult<'a> {
@@ -24,16 +25,31 @@ pub(crate) struct ShownResult<'a> {
 
 impl<'a> ShownResult<'a> {
     pub(crate) fn of(result: &'a TaskResult) -> Self {
-        let text = &result.text[..result.text.floor_char_boundary(MAX_RESULT_BYTES)];
-        let room = MAX_RESULT_BYTES - text.len();
+        let (text, room) = beginning(&result.text, MAX_RESULT_CHARACTERS);
         let whole = result.data.as_ref().map(object);
-        let data = whole.filter(|data| data.to_string().len() <= room);
+        let data = whole.filter(|data| data.to_string().encode_utf16().count() <= room);
         Self {
             is_cut: text.len() < result.text.len() || (result.data.is_some() && data.is_none()),
             text,
             data,
         }
     }
+}
+
+/// As much of a text as has room as JSON, and the room that is left.
+fn beginning(text: &str, mut room: usize) -> (&str, usize) {
+    for (at, character) in text.char_indices() {
+        let size = match character {
+            '"' | '\\' | '\n' | '\r' | '\t' => 2,
+            control if control < ' ' => 6,
+            other => other.len_utf16(),
+        };
+        if size > room {
+            return (&text[..at], 0);
+        }
+        room -= size;
+    }
+    (text, room)
 }
 
 /// A task with all that is known of it.
@@ -64,6 +80,9 @@ pub(crate) fn task(task: &Task) -> Value {
     set_list(&mut value, "after", &task.depends_on);
     if let Some(wanted) = &task.requirements {
         requirements(&mut value, wanted);
+    }
+    if let Some(budget) = task.max_budget {
+        value["max_budget"] = budget.into();
     }
     if task.worker_deaths > 0 {
         value["worker_deaths"] = task.worker_deaths.into();
@@ -194,7 +213,10 @@ fn counts(counted: &TaskCounts) -> Value {
 /// A result as far as an answer can hold it.
 pub(crate) fn result(result: &TaskResult) -> Value {
     let shown = ShownResult::of(result);
-    let mut value = json!({"text": shown.text, "truncated": shown.is_cut || result.truncated});
+    let mut value = json!({"text": shown.text});
+    if shown.is_cut || result.truncated {
+        value["truncated"] = true.into();
+    }
     if let Some(data) = shown.data {
         value["data"] = data;
     }
@@ -220,20 +242,6 @@ pub(crate) fn missing(missing: &MissingResult) -> Value {
     if let Some(failure) = &missing.error {
         value["error"] = error(failure);
     }
-    value
-}
-
-/// A line of a job's log; `key` is the submitter's name of the subtask, "" for the job.
-pub(crate) fn event(event: &TaskEvent, key: &str) -> Value {
-    let mut value = json!({
-        "at": time::rfc3339(event.at.as_ref()),
-        "task_id": event.task_id,
-        "kind": words::task_event_kind(event.kind()),
-        "progress": event.progress,
-    });
-    set_if(&mut value, "id", key);
-    set_if(&mut value, "worker_id", &event.worker_id);
-    set_if(&mut value, "detail", &event.detail);
     value
 }
 
@@ -284,4 +292,26 @@ fn one_queue(queue: &QueueReport) -> Value {
         value["oldest_age_seconds"] = oldest.as_secs().into();
     }
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_result_fits_into_an_answer_whatever_it_is_made_of() {
+        for unit in ["a", "\"", "\n", "\u{1}", "日", "🦀"] {
+            let whole = TaskResult {
+                text: unit.repeat(60_000),
+                ..TaskResult::default()
+            };
+            let shown = result(&whole);
+            let size = shown.to_string().encode_utf16().count();
+            assert!(size < 41_000 && size > 39_000, "{unit:?}: {size}");
+            assert_eq!(shown["truncated"], true);
+        }
+        assert_eq!(beginning("ab", 2), ("ab", 0));
+        assert_eq!(beginning("a\"b", 3), ("a\"", 0));
+        assert_eq!(beginning("a\"b", 2), ("a", 0));
+    }
 }

@@ -6,14 +6,13 @@ use shim_proto::checkpoint::v1::{
     Checkpoint, CheckpointState, FilePresence, FileState, ItemCounts, SaveReport, SessionTask,
     TaskRelation,
 };
-use shim_render::figures::percent;
 use shim_render::page::Page;
 use shim_render::session_tasks;
 use shim_render::text::{name, one_line};
 use shim_render::verification::open_steps;
 use shim_render::words;
 
-use crate::render::json;
+use crate::render::brief::{self, Facts};
 use crate::tools::call::ToolOutput;
 
 /// Items that a line quotes; the structure has more.
@@ -32,47 +31,82 @@ pub(super) fn of(
     task_id: Option<String>,
 ) -> ToolOutput {
     let files = &state.active_files;
-    let kept = report.and_then(|report| report.kept);
-    let open = kept.map_or(open_steps(state).len(), |kept| kept.open_steps as usize);
-    let mut text = render(checkpoint, files, open);
-    let mut structured = json!({
-        "checkpoint": json::checkpoint(checkpoint),
-        "active_files": files.iter().map(json::file).collect::<Vec<_>>(),
-    });
-    if let Some(git) = &state.git {
-        structured["git"] = json::git(git);
-    }
+    let kept = Kept::of(state, report);
+    let mut text = render(checkpoint, files, &kept);
+    let mut facts = Facts::new()
+        .set("checkpoint", brief::checkpoint(checkpoint))
+        .set("kept", kept);
     if let Some(report) = report {
         let lines = report_lines(report);
         lines.iter().for_each(|line| text.line(line));
-        if let Value::Object(structured) = &mut structured {
-            structured.extend(report_fields(report));
-        }
+        facts = report_facts(facts, report);
     }
+    let mut moved = brief::moved_files(files);
+    let more = moved.len().saturating_sub(MAX_ABSENT);
+    moved.truncate(MAX_ABSENT);
+    facts = facts
+        .set_some("active_files", moved)
+        .set_some("more_active_files", more);
     if let Some(task_id) = task_id {
         text.line(format!(
             "Kept with task {task_id}: another worker would go on from here."
         ));
-        structured["task_id"] = task_id.into();
+        facts = facts.set("task_id", task_id);
     }
-    ToolOutput::new(text, structured)
+    ToolOutput::new(text, facts, next_step(report))
 }
 
-fn render(checkpoint: &Checkpoint, files: &[FileState], open_steps: usize) -> Page {
+/// How much the checkpoint holds of what a successor must know.
+#[derive(Clone, Copy)]
+struct Kept {
+    decisions: usize,
+    open_steps: usize,
+}
+
+impl Kept {
+    fn of(state: &CheckpointState, report: Option<&SaveReport>) -> Self {
+        match report.and_then(|report| report.kept) {
+            Some(kept) => Self {
+                decisions: kept.decisions as usize,
+                open_steps: kept.open_steps as usize,
+            },
+            None => Self {
+                decisions: state.decisions.len(),
+                open_steps: open_steps(state).len(),
+            },
+        }
+    }
+}
+
+impl From<Kept> for Value {
+    fn from(kept: Kept) -> Self {
+        json!({"decisions": kept.decisions, "open_steps": kept.open_steps})
+    }
+}
+
+/// Nothing is asked of a model that saved as usual.
+fn next_step(report: Option<&SaveReport>) -> &'static str {
+    match report {
+        Some(report) if !report.left_open_steps.is_empty() => {
+            "if the steps left open are done, save once more with them in completed_steps"
+        }
+        Some(report) if report.relation() == TaskRelation::New && report.left_task.is_some() => {
+            "go on; the task before can be saved as finished or named in closed_tasks"
+        }
+        _ => "go on",
+    }
+}
+
+fn render(checkpoint: &Checkpoint, files: &[FileState], kept: &Kept) -> Page {
+    let Kept {
+        decisions,
+        open_steps,
+    } = kept;
     let mut text = Page::of(format!(
-        "Checkpoint {} saved ({}, {} done, {open_steps} next step(s)).",
+        "Checkpoint {} saved, with {decisions} decision(s) and {open_steps} next step(s).",
         checkpoint.number,
-        words::checkpoint_trigger(checkpoint.trigger()),
-        percent(checkpoint.progress),
     ));
     text.line(format!("checkpoint_id: {}", checkpoint.id));
-    if !files.is_empty() {
-        let hashed = files.iter().filter(|file| !file.blake3.is_empty()).count();
-        text.line(format!(
-            "Files: {} recorded, {hashed} with a hash.",
-            files.len()
-        ));
-    }
     let absent = files.iter();
     let absent = absent.filter(|file| file.presence() != FilePresence::Present);
     for file in absent.clone().take(MAX_ABSENT) {
@@ -84,15 +118,20 @@ fn render(checkpoint: &Checkpoint, files: &[FileState], open_steps: usize) -> Pa
     }
     let more = absent.count().saturating_sub(MAX_ABSENT);
     if more > 0 {
-        let all = "structuredContent.active_files has all";
-        text.line(format!("- and {more} more; {all}"));
+        text.line(format!("- and {more} more are not there"));
     }
     text
 }
 
 /// What a reader must know beside the counts, a line each.
 fn report_lines(report: &SaveReport) -> Vec<String> {
-    let mut lines: Vec<String> = [task_line(report), back_line(report), carried_line(report)]
+    let is_plain = matches!(
+        report.relation(),
+        TaskRelation::Unspecified | TaskRelation::First | TaskRelation::Same
+    );
+    // That a task goes on with what it holds is told by the counts.
+    let carried = carried_line(report).filter(|_| !is_plain);
+    let mut lines: Vec<String> = [task_line(report), back_line(report), carried]
         .into_iter()
         .flatten()
         .collect();
@@ -266,47 +305,67 @@ fn count_names(counts: &ItemCounts) -> [(&'static str, u32); 5] {
     ]
 }
 
-fn counts(counts: Option<ItemCounts>) -> Map<String, Value> {
-    let counts = counts.unwrap_or_default();
-    let named = count_names(&counts).into_iter();
-    named
+/// What was carried over, and from where; nothing if nothing was.
+fn carried(report: &SaveReport) -> Map<String, Value> {
+    let carried = report.carried_over.unwrap_or_default();
+    let counts = count_names(&carried).into_iter();
+    let mut carried: Map<String, Value> = counts
+        .filter(|(_, count)| *count > 0)
         .map(|(item, count)| (item.to_owned(), count.into()))
-        .collect()
+        .collect();
+    if !carried.is_empty() {
+        let from = report.carried_from_number.into();
+        carried.insert("from_checkpoint".into(), from);
+    }
+    carried
 }
 
-fn report_fields(report: &SaveReport) -> Map<String, Value> {
-    let mut task = report
-        .task
-        .as_ref()
-        .map_or_else(|| json!({}), json::session_task);
-    task["relation"] = words::task_relation(report.relation()).into();
-    let mut carried = counts(report.carried_over);
-    carried.insert("from_checkpoint".into(), report.carried_from_number.into());
-    let mut fields = Map::new();
-    fields.insert("task".into(), task);
-    fields.insert("kept".into(), counts(report.kept).into());
-    fields.insert("carried_over".into(), carried.into());
-    let changed = changed(report);
-    if !changed.is_empty() {
-        fields.insert("changed".into(), changed.into());
+/// A task that goes on as before is told by what it holds alone.
+fn report_facts(facts: Facts, report: &SaveReport) -> Facts {
+    let is_plain = matches!(
+        report.relation(),
+        TaskRelation::Unspecified | TaskRelation::First | TaskRelation::Same
+    );
+    let mut task = Value::Null;
+    if !is_plain || !report.open_tasks.is_empty() {
+        let own = report.task.as_ref();
+        task = json!({
+            "task_key": own.map_or("", |task| task.task_key.as_str()),
+            "relation": words::task_relation(report.relation()),
+        });
     }
-    let open = report.open_tasks.iter().map(json::session_task);
-    fields.insert("open_tasks".into(), open.collect());
-    if let Some(left) = &report.left_task {
-        let mut value = json::session_task(left);
+    let left = report.left_task.as_ref().map(|left| {
+        let mut value = brief::session_task(left);
         let is_left = |task: &SessionTask| task.task_key == left.task_key;
         value["is_open"] = report.open_tasks.iter().any(is_left).into();
-        fields.insert("left_task".into(), value);
-    }
-    let is_plain = matches!(report.relation(), TaskRelation::First | TaskRelation::Same);
-    if !is_plain || !report.open_tasks.is_empty() {
-        fields.insert("begin_anew".into(), BEGIN_ANEW.into());
-    }
-    if !report.unlisted_tasks.is_empty() {
-        let unlisted = report.unlisted_tasks.iter().map(json::session_task);
-        fields.insert("unlisted_tasks".into(), unlisted.collect());
-    }
-    fields
+        value
+    });
+    let is_left = |task: &&SessionTask| {
+        let left = report.left_task.as_ref();
+        left.is_some_and(|left| left.task_key == task.task_key)
+    };
+    let open = report.open_tasks.iter().filter(|task| !is_left(task));
+    let open: Vec<Value> = open.map(brief::session_task).collect();
+    let told = report.open_tasks.len() as u32;
+    let unlisted = report.unlisted_tasks.iter().map(brief::session_task);
+    let begin_anew = if task.is_null() { "" } else { BEGIN_ANEW };
+    let carried = if is_plain {
+        Map::new()
+    } else {
+        carried(report)
+    };
+    facts
+        .set_some("task", task)
+        .set_some("carried_over", carried)
+        .set_some("changed", changed(report))
+        .set_some("left_task", left)
+        .set_some("open_tasks", open)
+        .set_some(
+            "more_open_tasks",
+            report.open_task_count.saturating_sub(told),
+        )
+        .set_some("unlisted_tasks", unlisted.collect::<Vec<_>>())
+        .set_some("begin_anew", begin_anew)
 }
 
 fn changed(report: &SaveReport) -> Map<String, Value> {

@@ -43,7 +43,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         A session can hold several tasks, as when subagents save to it: a save of another task (another current_task, \
         or another task_key) carries nothing over, and the task before stays open beside it until it is saved as \
         finished or named in closed_tasks.\n\
-        Answers with what was kept, carried over, opened again and dropped, and with the session_id; other calls can \
+        Answers with how much was kept, with what it opened again or dropped, and with the session_id; other calls can \
         pass that session_id to speak of the same session, which matters when several conversations share one client.",
     parameters: &[
         required(
@@ -145,22 +145,22 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         output(
             "checkpoint",
             "object",
-            "The checkpoint: checkpoint_id, number, trigger, created_at, progress.",
-        ),
-        output(
-            "task",
-            "object",
-            "The task it was saved for: task_key, relation (first, same, reworded, resumed, new), current_task, progress.",
+            "The checkpoint: checkpoint_id, number.",
         ),
         output(
             "kept",
             "object",
-            "How many items the checkpoint holds, as a restore shows them: open_steps, finished_steps, decisions, blockers, active_files.",
+            "How much the checkpoint holds of what a successor must know: decisions, open_steps.",
+        ),
+        output(
+            "task",
+            "object",
+            "Its task, unless it goes on alone as before: task_key, relation (first, same, reworded, resumed, new).",
         ),
         output(
             "carried_over",
             "object",
-            "How many of them come from the task's checkpoint before, and from which: from_checkpoint, and the counts.",
+            "How many items come from another checkpoint of the task, and from which: from_checkpoint, and the counts.",
         ),
         output(
             "changed",
@@ -170,12 +170,22 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         output(
             "left_task",
             "object",
-            "The task that the session was at before, if this save is of another one, with is_open.",
+            "The task that the session was at before, if this save is of another one: task_key, current_task, progress, open_steps, checkpoint, is_open.",
         ),
         output(
             "open_tasks",
-            "array",
-            "The session's other unfinished tasks: task_key, current_task, progress, open_steps, checkpoint_id.",
+            "objects",
+            "The session's other unfinished tasks: task_key, current_task, progress, open_steps, checkpoint.",
+        ),
+        output(
+            "more_open_tasks",
+            "integer",
+            "How many of them are not listed.",
+        ),
+        output(
+            "unlisted_tasks",
+            "objects",
+            "Tasks that are not listed any more, since there are too many.",
         ),
         output(
             "begin_anew",
@@ -184,18 +194,18 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         output(
             "active_files",
-            "array",
-            "What was seen of each active file named: path, presence, size_bytes, blake3.",
+            "objects",
+            "Active files that are not there as they should be: path, presence.",
+        ),
+        output(
+            "more_active_files",
+            "integer",
+            "How many such files are not listed.",
         ),
         output(
             "task_id",
             "string",
             "The shared task this session has: the checkpoint was kept with it.",
-        ),
-        output(
-            "git",
-            "object",
-            "The commit and branch the project stands on: head, branch.",
         ),
     ],
     run: |call| Box::pin(run(call)),

@@ -1,15 +1,14 @@
 //! `action=cancel`, `retry` and `approve`: decisions about work that is under way or has failed.
 
-use serde_json::json;
 use shim_proto::coordination::v1::{ApproveTaskRequest, CancelTaskRequest, RetryTaskRequest, Task};
 use shim_render::page::Page;
 use shim_render::words;
 
 use super::refusals::{missing_task, to_error};
-use crate::render::json;
+use crate::render::brief::{self, Facts};
 use crate::services::request_id;
 use crate::tool_error::ToolError;
-use crate::tools::call::{ToolCall, ToolOutput};
+use crate::tools::call::{ToolCall, ToolOutput, known};
 
 pub(super) async fn cancel(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let request = CancelTaskRequest {
@@ -30,19 +29,22 @@ pub(super) async fn cancel(call: &ToolCall) -> Result<ToolOutput, ToolError> {
             words::task_state(task.state())
         ),
         count => format!(
-            "{count} task(s) called off. A worker that has one is refused from its next report on. {}",
-            way_back(&task)
+            "{count} task(s) called off. A worker that has one is refused from its next report on."
         ),
     };
-    Ok(render(call, text, &task, Some(answer.cancelled)).await)
+    let step = match answer.cancelled {
+        0 => "action=results shows what there is",
+        _ => way_back(&task),
+    };
+    Ok(render(call, text, &task, Some(answer.cancelled), step))
 }
 
 /// How what was called off is taken up again.
 fn way_back(task: &Task) -> &'static str {
     if task.schedule.is_empty() {
-        "action=retry takes them up again."
+        "action=retry takes them up again"
     } else {
-        "action=retry lets the schedule go on with its next run."
+        "action=retry lets the schedule go on with its next run"
     }
 }
 
@@ -59,10 +61,10 @@ pub(super) async fn retry(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         .map_err(to_error)?;
     let task = answer.task.ok_or_else(missing_task)?;
     let text = format!(
-        "{} task(s) taken up again, with all their attempts. Next: action=wait with the task_id tells what happens.",
+        "{} task(s) taken up again, with all their attempts.",
         answer.retried
     );
-    Ok(render(call, text, &task, Some(answer.retried)).await)
+    Ok(render(call, text, &task, Some(answer.retried), WAIT))
 }
 
 pub(super) async fn approve(call: &ToolCall) -> Result<ToolOutput, ToolError> {
@@ -85,18 +87,29 @@ pub(super) async fn approve(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         if reject { "Rejected" } else { "Approved" },
         words::task_state(task.state()),
     );
-    Ok(render(call, text, &task, None).await)
+    let step = if reject {
+        "action=results shows what there is"
+    } else {
+        WAIT
+    };
+    Ok(render(call, text, &task, None, step))
 }
 
-async fn render(call: &ToolCall, text: String, task: &Task, changed: Option<u32>) -> ToolOutput {
-    let mut structured = json!({"task": json::task(task)});
+const WAIT: &str = "action=wait with the task_id tells what happens";
+
+fn render(
+    call: &ToolCall,
+    text: String,
+    task: &Task,
+    changed: Option<u32>,
+    step: &str,
+) -> ToolOutput {
+    let session_id = call.context_session_id();
+    let mut facts = Facts::new().set("task", brief::task(task, &known(session_id.as_ref())));
     if let Some(changed) = changed {
-        structured["changed"] = changed.into();
+        facts = facts.set("changed", changed);
     }
     let mut text = Page::of(text);
     text.line(format!("task_id: {}", task.task_id));
-    ToolOutput {
-        session_id: call.context_session_id(),
-        ..ToolOutput::new(text, structured)
-    }
+    ToolOutput::new(text, facts, step).about(session_id)
 }

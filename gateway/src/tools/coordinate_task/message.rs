@@ -1,7 +1,6 @@
 //! `action=message`: a durable message for one session, one worker, or every worker with a capability.
 
 use prost_types::Timestamp;
-use serde_json::json;
 use shim_proto::checkpoint::v1::{GetSessionRequest, SessionStatus};
 use shim_proto::coordination::v1::SendMessageRequest;
 use shim_proto::coordination::v1::send_message_request::Recipient;
@@ -12,6 +11,7 @@ use shim_render::page::Page;
 use tonic::{Code, Status};
 
 use crate::arguments::Arguments;
+use crate::render::brief::Facts;
 use crate::render::phrases;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
@@ -54,13 +54,13 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     };
     let sent = call.gateway.services.send_message(request).await;
     let sent = sent.map_err(|status| to_error(status, &recipient).about(sender.as_str()))?;
-    let mut structured = json!({"recipients": sent.recipients});
     let note = (known == Known::Interrupted).then_some(INTERRUPTED);
-    if let Some(note) = note {
-        structured["note"] = note.into();
-    }
+    let facts = Facts::new()
+        .set("recipients", sent.recipients)
+        .set_some("note", note);
     let text = render(&recipient, sent.recipients, note);
-    Ok(ToolOutput::new(text, structured).with_session(sender))
+    let step = "go on; an answer comes in the notices of a later call";
+    Ok(ToolOutput::new(text, facts, step).with_session(sender))
 }
 
 /// The recipients; every argument that is missing or too much is named at once.

@@ -54,7 +54,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         output(
             "subtasks",
-            "array",
+            "objects",
             "submit, status: the parts of a job, at most 50: id, task_id, state, progress, worker_id, note, after, error.",
         ),
         output(
@@ -69,23 +69,23 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         output(
             "unmatched_files",
-            "array",
+            "texts",
             "submit: patterns that no file there is matches, as they were taken.",
         ),
         output(
             "next_runs",
-            "array",
+            "texts",
             "submit, with schedule: the next three runs, in UTC.",
         ),
         output(
             "notes",
-            "array",
+            "texts",
             "submit: what to know of the job, such as what two given days of a schedule mean.",
         ),
         output(
             "events",
-            "array",
-            "wait: what happened since the cursor: at, id, task_id, kind, progress, worker_id, detail.",
+            "objects",
+            "wait: what happened since the cursor: id of the part (none for the job itself), kind, progress, worker, detail.",
         ),
         output("ended", "boolean", "wait: whether the task has ended."),
         output("cursor", "string", "wait: where to go on waiting from."),
@@ -101,8 +101,13 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         output(
             "missing",
-            "array",
+            "objects",
             "results: the parts that are not: id, task_id, state, error.",
+        ),
+        output(
+            "more_missing",
+            "integer",
+            "results: how many such parts are not listed.",
         ),
         output(
             "changed",

@@ -1,6 +1,6 @@
 //! `action=results`: the merged result of a job, or of what there is so far.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use shim_proto::coordination::v1::{
     AggregateResultsRequest, AggregateResultsResponse, MissingResult, Task, TaskState,
 };
@@ -11,13 +11,15 @@ use shim_render::words;
 
 use super::choices;
 use super::refusals::{missing_task, to_error};
+use crate::render::brief::Facts;
 use crate::render::json;
 use crate::render::tasks;
 use crate::tool_error::ToolError;
-use crate::tools::call::{ToolCall, ToolOutput};
+use crate::tools::call::{ToolCall, ToolOutput, next_line};
 
 /// Missing parts in an answer.
 const MAX_MISSING: usize = 50;
+const MAX_GOAL_CHARACTERS: usize = 200;
 
 pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let request = AggregateResultsRequest {
@@ -26,10 +28,7 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     };
     let merged = call.gateway.services.aggregate_results(request).await;
     let answer = render(&merged.map_err(to_error)?)?;
-    Ok(ToolOutput {
-        session_id: call.context_session_id(),
-        ..answer
-    })
+    Ok(answer.about(call.context_session_id()))
 }
 
 fn render(merged: &AggregateResultsResponse) -> Result<ToolOutput, ToolError> {
@@ -41,20 +40,30 @@ fn render(merged: &AggregateResultsResponse) -> Result<ToolOutput, ToolError> {
         percent(task.progress),
     ));
     text.append(&what_is_missing(&merged.missing));
-    text.optional(next_step(task, merged.complete));
-    let mut structured = json!({
-        "task": json::subtask(task),
-        "complete": merged.complete,
-        "missing": merged.missing.iter().take(MAX_MISSING).map(json::missing).collect::<Vec<_>>(),
+    let step = next_step(task, merged.complete);
+    text.line(next_line(step));
+    let missing = merged.missing.iter().take(MAX_MISSING);
+    let missing: Vec<Value> = missing.map(json::missing).collect();
+    let shown = json!({
+        "task_id": task.task_id,
+        "goal": one_line(&task.goal, MAX_GOAL_CHARACTERS),
+        "state": words::task_state(task.state()),
+        "progress": task.progress,
     });
+    let facts = Facts::new()
+        .set("task", shown)
+        .set("complete", merged.complete)
+        .set_some("missing", missing)
+        .set_some(
+            "more_missing",
+            merged.missing.len().saturating_sub(MAX_MISSING),
+        )
+        .set_some("result", merged.result.as_ref().map(json::result));
     match &merged.result {
-        Some(result) => {
-            structured["result"] = json::result(result);
-            text.append(&tasks::result(result));
-        }
+        Some(result) => text.append(&tasks::result(result)),
         None => text.line("There is no result yet."),
     }
-    Ok(ToolOutput::new(text, structured))
+    Ok(ToolOutput::new(text, facts, step).with_next_told())
 }
 
 /// It stands before the result: what there is of it is long, and from others.
@@ -83,12 +92,12 @@ fn what_is_missing(missing: &[MissingResult]) -> Page {
 
 fn next_step(task: &Task, complete: bool) -> &'static str {
     match task.state() {
-        TaskState::Completed => "",
+        TaskState::Completed => "go on with the result",
         TaskState::Failed | TaskState::Cancelled => {
-            "Next: action=retry with the job's task_id takes up what is missing."
+            "action=retry with the job's task_id takes up what is missing"
         }
-        TaskState::AwaitingApproval => "Next: it waits for an approval (action=approve).",
-        _ if complete => "",
-        _ => "Next: the job has not ended; action=wait with the task_id tells when it has.",
+        TaskState::AwaitingApproval => "it waits for an approval (action=approve)",
+        _ if complete => "go on with the result",
+        _ => "the job has not ended; action=wait with the task_id tells when it has",
     }
 }

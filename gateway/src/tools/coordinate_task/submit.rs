@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use prost_types::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use shim_proto::coordination::v1::{
     ListWorkersRequest, Requirements, SubmitTaskRequest, SubmitTaskResponse, Subtask, Task,
     TaskState, WorkerKind,
@@ -18,8 +18,9 @@ use super::choices;
 use super::files::{Files, tell_unmatched};
 use super::parent::{self, ParentTask};
 use super::refusals::{missing_task, to_error};
+use super::status::parts;
 use crate::arguments::Arguments;
-use crate::render::json;
+use crate::render::brief::{self, Facts, Known};
 use crate::render::phrases;
 use crate::render::tasks;
 use crate::render::workers::WorkerNames;
@@ -49,7 +50,7 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         let error = to_error(status).about(session_id.as_str());
         rename_fields(error)
     })?;
-    let mut answer = answer(&submitted, workers)?.with_session(session_id);
+    let mut answer = answer(&submitted, workers, &session_id)?;
     tell_unmatched(&mut answer, unmatched);
     Ok(answer)
 }
@@ -74,6 +75,7 @@ fn request(arguments: &Arguments, files: Files) -> SubmitTaskRequest {
         max_attempts: integer(arguments, "max_attempts"),
         backoff: None,
         timeout: span(arguments, "timeout_seconds"),
+        max_budget: arguments.number("max_budget"),
         on_failure: choices::failure_policy(arguments.text("on_failure")).into(),
         merge: choices::merge(arguments.text("merge")).into(),
         strategy: choices::strategy(arguments.text("strategy")).into(),
@@ -97,6 +99,7 @@ fn subtask(part: &Arguments, files: Vec<String>) -> Subtask {
         priority: integer(part, "priority"),
         weight: part.number("weight").unwrap_or_default(),
         timeout: span(part, "timeout_seconds"),
+        max_budget: part.number("max_budget"),
         approval: choices::approval(part.text("approval")),
     }
 }
@@ -164,7 +167,11 @@ fn rename_fields(mut error: ToolError) -> ToolError {
     error
 }
 
-fn answer(submitted: &SubmitTaskResponse, workers: Option<bool>) -> Result<ToolOutput, ToolError> {
+fn answer(
+    submitted: &SubmitTaskResponse,
+    workers: Option<bool>,
+    session_id: &str,
+) -> Result<ToolOutput, ToolError> {
     let task = submitted.task.as_ref().ok_or_else(missing_task)?;
     let names = WorkerNames::default();
     let mut text = tasks::task("Submitted: ", task, &names);
@@ -180,43 +187,34 @@ fn answer(submitted: &SubmitTaskResponse, workers: Option<bool>) -> Result<ToolO
     text.append(&tasks::table(&submitted.subtasks, &names));
     let waits = |task: &Task| task.state() == TaskState::AwaitingApproval;
     let is_gated = waits(task) || submitted.subtasks.iter().any(waits);
-    text.line(next_step(is_gated, workers));
-    Ok(ToolOutput::new(text, structured(task, submitted)))
+    let facts = facts(submitted, brief::task(task, &Known { session_id }), &names);
+    let answer = ToolOutput::new(text, facts, next_step(is_gated, workers));
+    Ok(answer.with_session(session_id))
 }
 
 fn next_step(is_gated: bool, workers: Option<bool>) -> &'static str {
     match (is_gated, workers) {
         (true, _) => {
-            "Next: what is awaiting_approval waits for the user; action=approve with its task_id lets it start."
+            "what is awaiting_approval waits for the user; action=approve with its task_id lets it start"
         }
         (_, Some(false)) => {
-            "Next: no worker lives now, so it waits: other windows become workers with shim_worker_task \
+            "no worker lives now, so it waits: other windows become workers with shim_worker_task \
              action=claim, and the user can start headless ones (`shim workers start --help` tells how). \
-             action=wait with the task_id tells what happens."
+             action=wait with the task_id tells what happens"
         }
         _ => {
-            "Next: action=wait with the task_id tells what happens; action=results gathers the results when it has \
-             ended."
+            "action=wait with the task_id tells what happens; action=results gathers the results when it has ended"
         }
     }
 }
 
-fn structured(task: &Task, submitted: &SubmitTaskResponse) -> Value {
-    let rows = tasks::rows(&submitted.subtasks);
-    let mut structured = json!({
-        "task": json::task(task),
-        "subtasks": rows.iter().map(|part| json::subtask(part)).collect::<Vec<_>>(),
-        "more_subtasks": submitted.subtasks.len() - rows.len(),
-        "reasoning": submitted.reasoning,
-    });
-    if !submitted.next_runs.is_empty() {
-        let runs = submitted.next_runs.iter();
-        structured["next_runs"] = runs.map(|run| rfc3339(Some(run))).collect();
-    }
-    if !submitted.notes.is_empty() {
-        structured["notes"] = submitted.notes.clone().into();
-    }
-    structured
+fn facts(submitted: &SubmitTaskResponse, task: Value, names: &WorkerNames) -> Facts {
+    let runs = submitted.next_runs.iter();
+    let runs: Vec<String> = runs.map(|run| rfc3339(Some(run))).collect();
+    parts(Facts::new().set("task", task), &submitted.subtasks, names)
+        .set_some("reasoning", submitted.reasoning.as_str())
+        .set_some("next_runs", runs)
+        .set_some("notes", submitted.notes.clone())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::Value;
 use shim_proto::coordination::v1::{
     GetTaskRequest, GetTaskResponse, Task, TaskEvent, TaskEventKind as Kind, TaskState,
     WatchTaskRequest, WatchTaskResponse,
@@ -14,12 +14,12 @@ use tonic::{Status, Streaming};
 
 use super::parameters::MAX_WAIT_S;
 use super::refusals::to_error;
-use crate::render::json;
+use crate::render::brief::{self, Facts, Known};
 use crate::render::tasks;
 use crate::render::workers::WorkerNames;
 use crate::services::{Services, is_connection_lost, is_unauthenticated};
 use crate::tool_error::ToolError;
-use crate::tools::call::{ToolCall, ToolOutput};
+use crate::tools::call::{ToolCall, ToolOutput, known};
 
 /// Events that come within this time after the first one belong to the same answer.
 const SETTLE_TIME: Duration = Duration::from_millis(100);
@@ -32,7 +32,11 @@ const MAX_EVENTS: usize = 60;
 
 pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let seconds = call.arguments.integer("wait_seconds").unwrap_or(MAX_WAIT_S);
-    let until = Instant::now() + Duration::from_secs(seconds).max(MIN_WAIT);
+    let wait = call
+        .gateway
+        .client_context
+        .within_call(Duration::from_secs(seconds));
+    let until = Instant::now() + wait.max(MIN_WAIT);
     let task_id = call.arguments.text_or_empty("task_id");
     let mut log = EventLog::after(&task_id, call.arguments.text_or_empty("cursor"));
     let services = &call.gateway.services;
@@ -46,11 +50,9 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         services.try_get_task(request),
         WorkerNames::look_up(services)
     );
-    let answer = render(&log, now.ok(), &names);
-    Ok(ToolOutput {
-        session_id: call.context_session_id(),
-        ..answer
-    })
+    let session_id = call.context_session_id();
+    let answer = render(&log, now.ok(), &names, &known(session_id.as_ref()));
+    Ok(answer.about(session_id))
 }
 
 /// The service's name of a field as this tool has it.
@@ -180,7 +182,12 @@ impl EventLog {
     }
 }
 
-fn render(log: &EventLog, now: Option<GetTaskResponse>, names: &WorkerNames) -> ToolOutput {
+fn render(
+    log: &EventLog,
+    now: Option<GetTaskResponse>,
+    names: &WorkerNames,
+    known: &Known<'_>,
+) -> ToolOutput {
     let task = now
         .and_then(|now| now.task)
         .or_else(|| log.own_task.clone());
@@ -193,18 +200,20 @@ fn render(log: &EventLog, now: Option<GetTaskResponse>, names: &WorkerNames) -> 
     for (event, key) in &log.events {
         text.line(format!("- {}", tasks::event(event, key, names)));
     }
-    let mut structured = json!({
-        "events": log.events.iter().map(|(event, key)| json::event(event, key)).collect::<Vec<_>>(),
-        "ended": ended,
-        "cursor": log.cursor,
-    });
     if let Some(task) = &task {
         text.append(&tasks::task("Now: ", task, names));
-        structured["task"] = json::task(task);
     }
     text.line(format!("cursor: {}", log.cursor));
-    text.line(next_step(log, task.as_ref()));
-    ToolOutput::new(text, structured)
+    let events = log.events.iter();
+    let events: Vec<Value> = events
+        .map(|(event, key)| brief::event(event, key, names))
+        .collect();
+    let facts = Facts::new()
+        .set("events", events)
+        .set("ended", ended)
+        .set("cursor", log.cursor.as_str())
+        .set_some("task", task.as_ref().map(|task| brief::job(task, known)));
+    ToolOutput::new(text, facts, next_step(log, task.as_ref()))
 }
 
 fn next_step(log: &EventLog, task: Option<&Task>) -> String {
@@ -213,19 +222,22 @@ fn next_step(log: &EventLog, task: Option<&Task>) -> String {
         .filter(|event| event.kind() == Kind::AwaitingApproval)
         .collect();
     match (task.map(Task::state), gated.as_slice()) {
-        (Some(TaskState::Completed), _) => "Next: action=results gathers the results.".to_owned(),
+        (Some(TaskState::Completed), _) => "action=results gathers the results".to_owned(),
         (Some(TaskState::Failed | TaskState::Cancelled), _) => {
-            "Next: action=results shows what there is and what is missing; action=retry takes it up again.".to_owned()
+            "action=results shows what there is and what is missing; action=retry takes it up again"
+                .to_owned()
         }
         (_, [event]) => format!(
-            "Next: task {} waits for an approval; when the user has decided, action=approve with its task_id.",
+            "task {} waits for an approval; when the user has decided, action=approve with its task_id",
             event.task_id
         ),
-        (_, [_, ..]) => "Next: several parts wait for an approval, each by its own task_id, which action=status \
-            lists; when the user has decided, action=approve for each."
-            .to_owned(),
-        _ if log.is_full => "Next: there is more; action=wait with this cursor goes on.".to_owned(),
-        _ => "Next: action=wait with this cursor goes on waiting.".to_owned(),
+        (_, [_, ..]) => {
+            "several parts wait for an approval, each by its own task_id, which action=status \
+            lists; when the user has decided, action=approve for each"
+                .to_owned()
+        }
+        _ if log.is_full => "there is more; action=wait with this cursor goes on".to_owned(),
+        _ => "action=wait with this cursor goes on waiting".to_owned(),
     }
 }
 

@@ -2,18 +2,20 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
 use shim_proto::checkpoint::v1::Session;
 use shim_proto::coordination::v1::{FileLease, ListFilesRequest};
 use shim_render::page::Page;
 use shim_render::text::one_line;
 use shim_render::words;
 
+use crate::render::brief::Facts;
 use crate::render::phrases;
 use crate::tools::call::ToolCall;
 use crate::workspaces::ProjectWorkspace;
 
 const LEASES_TIMEOUT: Duration = Duration::from_millis(250);
-/// Lines of text; the structure has all leases.
+/// Leases that an answer tells.
 const MAX_LINES: usize = 10;
 const MAX_PATTERN_CHARACTERS: usize = 100;
 
@@ -37,6 +39,25 @@ async fn workspace(call: &ToolCall, session: &Session) -> String {
         Some(base) => base.workspace.name,
         None => call.gateway.workspace.clone().unwrap_or_default(),
     }
+}
+
+/// The same as facts.
+pub(super) fn facts(facts: Facts, leases: &[FileLease]) -> Facts {
+    let shown = leases.iter().take(MAX_LINES);
+    let shown: Vec<Value> = shown
+        .map(|lease| {
+            let purpose = one_line(&lease.purpose, MAX_PATTERN_CHARACTERS);
+            Facts::new()
+                .set("patterns", lease.patterns.clone())
+                .set("mode", words::file_lease_mode(lease.mode()))
+                .set_some("purpose", purpose)
+                .set("time_left", phrases::time_left(lease.expires_at.as_ref()))
+                .into()
+        })
+        .collect();
+    facts
+        .set_some("files", shown)
+        .set_some("more_files", leases.len().saturating_sub(MAX_LINES))
 }
 
 /// A line for each lease.

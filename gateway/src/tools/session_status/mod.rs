@@ -5,11 +5,11 @@ mod paging;
 mod tasks;
 mod workers;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::{
     AssessRiskRequest, AssessRiskResponse, Checkpoint, GetSessionRequest, ListCheckpointsRequest,
     ListCheckpointsResponse, ListSessionsRequest, SearchCheckpointsRequest,
-    SearchCheckpointsResponse, Session,
+    SearchCheckpointsResponse, Session, SessionStatus,
 };
 use shim_proto::reasons::BAD_REQUEST;
 use shim_render::figures::percent;
@@ -19,14 +19,16 @@ use shim_render::words;
 use tonic::Status;
 
 use crate::arguments::{Named, ParameterType, optional};
-use crate::render::json;
+use crate::render::brief::{self, Facts};
 use crate::render::phrases;
 use crate::tool_error::ToolError;
 use crate::tools::call::{ToolCall, ToolOutput};
 use crate::tools::spec::{Hints, ToolSpec, output};
-use paging::limit;
+use paging::{limit, limit_or};
 
 const MAX_LIMIT: u64 = 50;
+/// Checkpoints of a session, if the call names no limit.
+const FEW_CHECKPOINTS: u64 = 3;
 const MAX_TASK_CHARACTERS: usize = 100;
 const MAX_PROJECT_CHARACTERS: usize = 1_024;
 const MAX_SNIPPET_CHARACTERS: usize = 1_000;
@@ -64,7 +66,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
                 min: 1,
                 max: MAX_LIMIT,
             },
-            "How many entries at most, 1 to 50; 10 if left out.",
+            "How many entries at most, 1 to 50; left out, 10, and 3 checkpoints in view session.",
         ),
     ],
     hints: Hints {
@@ -75,21 +77,35 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     },
     always_load: false,
     outputs: &[
-        output("session", "object", "view session: the session."),
+        output(
+            "session",
+            "object",
+            "view session: status, attached, current_task, progress, open_steps, checkpoints, last_saved, project, interruption.",
+        ),
         output(
             "checkpoints",
-            "array",
-            "view session: its checkpoints, newest first.",
+            "objects",
+            "view session: its newest checkpoints: number, saved, trigger, progress; SESSION:NUMBER names one.",
         ),
         output(
             "risk",
             "object",
-            "view session: risk, level and factors as they stand.",
+            "view session: level, risk and the raised factors.",
+        ),
+        output(
+            "damaged_numbers",
+            "integers",
+            "view session: checkpoints that are damaged.",
+        ),
+        output(
+            "missing_numbers",
+            "integers",
+            "view session: checkpoints that are missing.",
         ),
         output(
             "files",
-            "array",
-            "view session: its file leases: patterns, mode, purpose, expires_at; left out if they cannot be known now.",
+            "objects",
+            "view session: its file leases: patterns, mode, purpose, time_left; left out if there are none or they cannot be known now.",
         ),
         output(
             "claim",
@@ -98,18 +114,18 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         output(
             "workers",
-            "array",
+            "objects",
             "view workers: the living workers: worker_id, name, kind, capabilities, running, capacity, state, health.",
         ),
         output(
             "tasks",
-            "array",
+            "objects",
             "view tasks: the jobs, newest first; view workers: what they are at.",
         ),
         output("task", "object", "view tasks with query: the task."),
         output(
             "subtasks",
-            "array",
+            "objects",
             "view tasks with query: its parts, at most 50.",
         ),
         output(
@@ -124,12 +140,12 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         output(
             "sessions",
-            "array",
+            "objects",
             "view sessions: the sessions, most recently changed first.",
         ),
         output(
             "hits",
-            "array",
+            "objects",
             "view search: the checkpoints found, best first, each with a snippet.",
         ),
         output(
@@ -158,34 +174,63 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
 }
 
 async fn session(call: &ToolCall) -> Result<ToolOutput, ToolError> {
-    let Some(session_id) = call.context_session_id() else {
-        return Ok(ToolOutput::new(NO_SESSION, json!({})));
+    let Some(session_id) = session_to_show(call).await? else {
+        let step = "shim_auto_checkpoint starts one; view=sessions lists the sessions there are";
+        let text = "This conversation has no session yet.";
+        return Ok(ToolOutput::new(text, Facts::new(), step));
     };
     let (found, history, risk) = read_session(call, &session_id)
         .await
         .map_err(|status| ToolError::from(status).about(session_id.as_str()))?;
-    let mut structured = json!({
-        "session": json::session(&found),
-        "checkpoints": history.checkpoints.iter().map(json::checkpoint).collect::<Vec<_>>(),
-        "has_more": !history.next_page_token.is_empty(),
-    });
-    if let Some(assessment) = &risk.assessment {
-        structured["risk"] = json::assessment(assessment);
-    }
     let mut text = history_text(&found, &history);
+    let assessed = risk.assessment.as_ref();
+    let mut facts = Facts::new()
+        .set("session", brief::session(&found))
+        .set_some("risk", assessed.map(brief::assessment).map(Value::from))
+        .set_some(
+            "checkpoints",
+            brief::checkpoints(&found, &history.checkpoints),
+        )
+        .set_some("has_more", !history.next_page_token.is_empty())
+        .set_some("damaged_numbers", history.damaged_numbers)
+        .set_some("missing_numbers", history.missing_numbers);
     if let Some(file_leases) = leases::of(call, &found).await {
-        structured["files"] = file_leases.iter().map(json::file_lease).collect();
         text.append(&leases::text(&file_leases));
+        facts = leases::facts(facts, &file_leases);
     }
     if let Some(current) = call.gateway.claims.current_task(&session_id) {
-        structured["claim"] =
-            json!({"task_id": current.task_id, "lease": current.lease.to_string()});
+        let lease = current.lease.to_string();
+        let claim = json!({"task_id": current.task_id, "lease": lease});
+        facts = facts.set("claim", claim);
         text.line(format!(
-            "- has the task {} (lease {})",
-            current.task_id, current.lease
+            "- has the task {} (lease {lease})",
+            current.task_id
         ));
     }
-    Ok(ToolOutput::new(text, structured).with_session(session_id))
+    let step = next_step(&found);
+    Ok(ToolOutput::new(text, facts, step).with_session(session_id))
+}
+
+/// The session named, this process's own, or the one that the conversation has although no call of this process needed it.
+async fn session_to_show(call: &ToolCall) -> Result<Option<String>, ToolError> {
+    if let Some(known) = call.context_session_id() {
+        return Ok(Some(known));
+    }
+    let project = &call.gateway.client_context.project.name;
+    let found = call
+        .gateway
+        .sessions
+        .id_of_conversation(project, &call.client);
+    Ok(found.await?)
+}
+
+fn next_step(session: &Session) -> &'static str {
+    match session.status() {
+        SessionStatus::Interrupted => {
+            "shim_check_recovery action=restore with this session_id brings it back"
+        }
+        _ => "go on; a larger limit lists more, SESSION:NUMBER names a checkpoint",
+    }
 }
 
 async fn read_session(
@@ -200,7 +245,7 @@ async fn read_session(
         }),
         services.list_checkpoints(ListCheckpointsRequest {
             session_id: session_id.clone(),
-            page_size: limit(call),
+            page_size: limit_or(call, FEW_CHECKPOINTS),
             page_token: String::new(),
         }),
         services.assess_risk(AssessRiskRequest {
@@ -234,9 +279,6 @@ fn history_text(session: &Session, history: &ListCheckpointsResponse) -> Page {
     text
 }
 
-const NO_SESSION: &str = "This process has no session yet; shim_auto_checkpoint starts one, and view=sessions lists \
-    the sessions there are.";
-
 fn line(session: &Session) -> String {
     let attached = if session.attached { ", attached" } else { "" };
     format!(
@@ -257,13 +299,12 @@ fn line(session: &Session) -> String {
 
 fn checkpoint_line(checkpoint: &Checkpoint) -> String {
     format!(
-        "- #{} {} ({}, {} done): {} checkpoint_id={}",
+        "- #{} {} ({}, {} done): {}",
         checkpoint.number,
         phrases::ago(checkpoint.created_at.as_ref()),
         words::checkpoint_trigger(checkpoint.trigger()),
         percent(checkpoint.progress),
         one_line(&checkpoint.current_task, MAX_TASK_CHARACTERS),
-        checkpoint.id,
     )
 }
 
@@ -282,15 +323,17 @@ async fn sessions(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     for session in &page.sessions {
         text.line(format!("- {}", line(session)));
     }
-    let structured = json!({
-        "sessions": page.sessions.iter().map(json::session).collect::<Vec<_>>(),
-        "has_more": has_more,
-    });
-    let answer = ToolOutput::new(text, structured);
-    Ok(ToolOutput {
-        session_id: call.gateway.sessions.default_id(),
-        ..answer
-    })
+    let own = call.gateway.sessions.default_id();
+    let listed: Vec<Value> = page
+        .sessions
+        .iter()
+        .map(|session| brief::listed_session(session, own.as_deref()))
+        .collect();
+    let facts = Facts::new()
+        .set("sessions", listed)
+        .set_some("has_more", has_more);
+    let step = "view=session with a session_id shows one of them";
+    Ok(ToolOutput::new(text, facts, step).about(own))
 }
 
 /// A line for each hit, with its snippet.
@@ -300,7 +343,11 @@ fn found_text(found: &SearchCheckpointsResponse) -> Page {
         let Some(checkpoint) = &hit.checkpoint else {
             continue;
         };
-        text.line(checkpoint_line(checkpoint));
+        text.line(format!(
+            "{} checkpoint_id={}",
+            checkpoint_line(checkpoint),
+            checkpoint.id
+        ));
         text.line(format!(
             "  > {} (project {}, session_id={})",
             one_line(&hit.snippet, MAX_SNIPPET_CHARACTERS),
@@ -333,14 +380,18 @@ async fn search(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     };
     let found = call.gateway.services.search_checkpoints(request).await?;
     let text = found_text(&found);
-    let structured = json!({
-        "hits": found.hits.iter().map(json::hit).collect::<Vec<_>>(),
-        "incomplete": found.incomplete,
-    });
-    let answer = ToolOutput::new(text, structured);
-    let about = call.arguments.text("session_id").map(str::to_owned);
-    Ok(ToolOutput {
-        session_id: about.or(call.gateway.sessions.default_id()),
-        ..answer
-    })
+    let about = call.context_session_id();
+    let hits: Vec<Value> = found
+        .hits
+        .iter()
+        .map(|hit| brief::hit(hit, about.as_deref()))
+        .collect();
+    let step = match hits.len() {
+        0 => "fewer or other words may find more",
+        _ => "the resource shim://checkpoints/CHECKPOINT_ID has all that one of them holds",
+    };
+    let facts = Facts::new()
+        .set("hits", hits)
+        .set_some("incomplete", found.incomplete);
+    Ok(ToolOutput::new(text, facts, step).about(about))
 }

@@ -1,11 +1,11 @@
 //! `view=tasks` and `view=queue`: the shared jobs, one of them with its parts, and how the queues are.
 
-use serde_json::json;
+use serde_json::Value;
 use shim_proto::coordination::v1::{ListTasksRequest, QueueHealthRequest};
 
 use super::paging::limit;
 use crate::arguments::Named;
-use crate::render::json;
+use crate::render::brief::{self, Facts, Listing};
 use crate::render::queues;
 use crate::render::tasks;
 use crate::short_ids;
@@ -25,22 +25,29 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     };
     let page = call.gateway.services.list_tasks(request).await?;
     let has_more = !page.next_page_token.is_empty();
-    let structured = json!({
-        "tasks": page.tasks.iter().map(json::subtask).collect::<Vec<_>>(),
-        "has_more": has_more,
-    });
-    Ok(ToolOutput {
-        session_id: call.context_session_id(),
-        ..ToolOutput::new(tasks::jobs(&page.tasks, has_more), structured)
-    })
+    let session_id = call.context_session_id();
+    let listing = Listing::default();
+    let listed: Vec<Value> = page.tasks.iter().map(|task| listing.task(task)).collect();
+    let step = match listed.len() {
+        0 => "shim_coordinate_task action=submit makes one",
+        _ => "with a task_id in query, one of them is shown with its parts",
+    };
+    let facts = Facts::new()
+        .set("tasks", listed)
+        .set_some("has_more", has_more);
+    Ok(ToolOutput::new(tasks::jobs(&page.tasks, has_more), facts, step).about(session_id))
 }
 
 pub(super) async fn queue(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let health = call.gateway.services.queue_health(QueueHealthRequest {});
     let health = health.await?;
-    let structured = json!({"queue": json::queue(&health)});
-    Ok(ToolOutput {
-        session_id: call.context_session_id(),
-        ..ToolOutput::new(queues::table(&health), structured)
-    })
+    let facts = Facts::new().set("queue", brief::queue(&health));
+    let is_starving = health.queues.iter().any(|queue| queue.starving);
+    let step = match is_starving {
+        true => {
+            "shim_worker_task action=register with the capabilities that tasks wait for makes a session one that can do them"
+        }
+        false => "view=workers shows who can work, view=tasks what waits",
+    };
+    Ok(ToolOutput::new(queues::table(&health), facts, step).about(call.context_session_id()))
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
 use shim_proto::coordination::v1::{GetTaskRequest, Task, TaskState};
 use shim_proto::reasons::{CANCELLED, NO_ROOM, STALE_WORKER, WORKER_NOT_FOUND};
 use shim_proto::worker::v1::{ClaimTaskRequest, ClaimTaskResponse, ReleaseTaskRequest};
@@ -11,6 +10,7 @@ use tonic::{Code, Status};
 
 use super::{handover, register};
 use crate::claims::{ClaimedTask, ends_claim};
+use crate::render::brief::Facts;
 use crate::services::request_id;
 use crate::sessions::OwnedSession;
 use crate::tool_error::ToolError;
@@ -29,9 +29,12 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
             call,
             &task,
             current.lease,
-            "This session still has a task; it takes one at a time.",
+            (
+                "This session still has a task; it takes one at a time.",
+                &session_id,
+            ),
         );
-        return Ok(answer.await.with_session(session_id));
+        return Ok(answer.await);
     }
     let mut epoch = ensure_registered(call, &owned).await?;
     let mut claimed = request_claim(call, &session_id, epoch).await;
@@ -43,19 +46,20 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     }
     let claimed = claimed.map_err(|status| about(to_error(status)))?;
     let Some(task) = claimed.task else {
-        return Ok(ToolOutput::new(NO_TASK, json!({})).with_session(session_id));
+        let answer = ToolOutput::new("No task came in time.", Facts::new(), NO_TASK);
+        return Ok(answer.with_session(session_id));
     };
     if call.cancelled.is_cancelled() {
         return Err(about(
             release(call, &session_id, &task, claimed.lease).await,
         ));
     }
-    let answer = handover::render(call, &task, claimed.lease, "You have a task.").await;
-    Ok(answer.with_session(session_id))
+    let opening = ("You have a task.", session_id.as_str());
+    Ok(handover::render(call, &task, claimed.lease, opening).await)
 }
 
-const NO_TASK: &str = "No task came in time. Next: action=claim again goes on waiting; messages from others come in the \
-    notices. shim_session_status view=queue shows whether tasks wait for other capabilities.";
+/// It also says that none came: some clients show nothing but the facts.
+const NO_TASK: &str = "no task yet: action=claim goes on waiting, shim_session_status view=queue shows what waits for whom";
 
 /// The epoch of this session's worker, registered now if it was not, or if it can do other things by now.
 async fn ensure_registered(call: &ToolCall, owned: &OwnedSession) -> Result<u64, ToolError> {
@@ -78,12 +82,16 @@ async fn request_claim(
     epoch: u64,
 ) -> Result<ClaimTaskResponse, Status> {
     let seconds = call.arguments.integer("wait_seconds").unwrap_or(MAX_WAIT_S);
+    let wait = call
+        .gateway
+        .client_context
+        .within_call(Duration::from_secs(seconds));
     let claims = &call.gateway.claims;
     let request = claims.begin_claim(ClaimTaskRequest {
         request_id: request_id(),
         worker_id: session_id.to_owned(),
         epoch,
-        wait: Duration::from_secs(seconds).try_into().ok(),
+        wait: wait.try_into().ok(),
     });
     let answer = call.gateway.services.claim_task(request).await;
     match &answer {

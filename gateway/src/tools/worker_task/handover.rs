@@ -10,16 +10,22 @@ use shim_render::time;
 use shim_runtime::files::shown;
 
 use crate::prior_work;
+use crate::render::brief::{self, Facts, Known};
 use crate::render::json;
 use crate::render::phrases;
-use crate::tools::call::{ToolCall, ToolOutput};
+use crate::tools::call::{ToolCall, ToolOutput, next_line};
 
 /// Parts before the task whose results are shown.
 const MAX_BEFORE: usize = 10;
-const MAX_BEFORE_CHARACTERS: usize = 4_000;
+const MAX_BEFORE_CHARACTERS: usize = 2_000;
 
 /// The answer that hands the task over.
-pub(super) async fn render(call: &ToolCall, task: &Task, lease: u64, opening: &str) -> ToolOutput {
+pub(super) async fn render(
+    call: &ToolCall,
+    task: &Task,
+    lease: u64,
+    (opening, session_id): (&str, &str),
+) -> ToolOutput {
     let (job, before, prior) = tokio::join!(
         job(call, task),
         before(call, task),
@@ -28,12 +34,16 @@ pub(super) async fn render(call: &ToolCall, task: &Task, lease: u64, opening: &s
     let mut text = Page::of(opening);
     text.line(format!("task_id: {}", task.task_id));
     text.line(format!("lease: {lease}"));
-    text.line(NEXT);
+    text.line(next_line(NEXT));
     phrases::write_field(&mut text, "Goal", &task.goal, 8_192);
-    let mut structured = json!({"task": json::task(task), "lease": lease.to_string()});
+    let mut facts = Facts::new()
+        .set("task", brief::task(task, &Known { session_id }))
+        .set("lease", lease.to_string());
     if let Some(job) = &job {
-        text.line(format!("Part of: {}", one_line(&job.goal, 400)));
-        structured["job"] = json!({"task_id": job.task_id, "goal": job.goal});
+        let goal = one_line(&job.goal, 400);
+        text.line(format!("Part of: {goal}"));
+        // Its id is the task's job_id.
+        facts = facts.set("job", json!({"goal": goal}));
     }
     text.append(&details(task));
     for earlier in &before {
@@ -42,23 +52,24 @@ pub(super) async fn render(call: &ToolCall, task: &Task, lease: u64, opening: &s
             phrases::write_field(&mut text, &label, &result.text, MAX_BEFORE_CHARACTERS);
         }
     }
-    if !before.is_empty() {
-        structured["results_before"] = before.iter().map(result_before).collect();
-    }
+    let before: Vec<Value> = before.iter().map(result_before).collect();
+    facts = facts.set_some("results_before", before);
     if let Some(prior) = prior {
         text.gap();
         text.append(&prior.prompt);
-        structured["resume_prompt"] = prior.prompt.to_string().into();
-        if let Some(checkpoint) = prior.checkpoint {
-            structured["checkpoint"] = json::checkpoint(&checkpoint);
-        }
+        let checkpoint = prior.checkpoint.as_ref().map(brief::number);
+        facts = facts
+            .set("resume_prompt", prior.prompt.to_string())
+            .set_some("checkpoint", checkpoint);
     }
-    ToolOutput::new(text, structured)
+    ToolOutput::new(text, facts, NEXT)
+        .with_next_told()
+        .with_session(session_id)
 }
 
-const NEXT: &str = "Next: do the work within its files; shim_auto_checkpoint after each step keeps it for whoever would \
+const NEXT: &str = "do the work within its files; shim_auto_checkpoint after each step keeps it for whoever would \
     have to go on; action=progress tells how far it is; action=complete with result ends it, action=fail with error \
-    if it cannot be done, action=release gives it back.";
+    if it cannot be done, action=release gives it back";
 
 fn details(task: &Task) -> Page {
     let mut text = Page::default();
@@ -122,8 +133,10 @@ fn result_before(task: &Task) -> Value {
     if let Some(result) = &task.result {
         let cut = result.text.char_indices().nth(MAX_BEFORE_CHARACTERS);
         let text = cut.map_or(result.text.as_str(), |(end, _)| &result.text[..end]);
-        structured["result"] =
-            json!({"text": text, "truncated": cut.is_some() || result.truncated});
+        structured["result"] = Facts::new()
+            .set("text", text)
+            .set_some("truncated", cut.is_some() || result.truncated)
+            .into();
         if let Some(data) = &result.data {
             structured["result"]["data"] = json::object(data);
         }

@@ -131,12 +131,12 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         output(
             "worker",
             "object",
-            "register: this worker as the registry knows it.",
+            "register: this worker as the registry knows it; its worker_id is the session_id.",
         ),
         output(
             "task",
             "object",
-            "claim: the task, left out if none came: task_id, goal, payload, files, attempts, after. Reports: the task as it is now.",
+            "claim: the task, left out if none came: task_id, job_id, goal, payload, files, attempts. Reports: task_id, state, progress.",
         ),
         output(
             "lease",
@@ -146,17 +146,17 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         output(
             "job",
             "object",
-            "claim: the job the task is a part of: task_id, goal.",
+            "claim: the job the task is a part of: goal.",
         ),
         output(
             "results_before",
-            "array",
+            "objects",
             "claim: the results of the parts it comes after: id, task_id, result.",
         ),
         output(
             "checkpoint",
             "object",
-            "claim: the last checkpoint an earlier worker saved for it.",
+            "claim: the last checkpoint an earlier worker saved for it: number.",
         ),
         output(
             "resume_prompt",

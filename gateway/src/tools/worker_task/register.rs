@@ -1,6 +1,5 @@
 //! `action=register`: the session becomes a worker, or says anew what it can do.
 
-use serde_json::json;
 use shim_proto::checkpoint::v1::ClientInfo;
 use shim_proto::coordination::v1::{RegisterWorkerRequest, Worker, WorkerKind};
 
@@ -10,7 +9,7 @@ use shim_render::page::Page;
 use shim_render::text::name as name_of;
 
 use crate::config::clipped;
-use crate::render::json;
+use crate::render::brief::{self, Facts};
 use crate::services::request_id;
 use crate::sessions::OwnedSession;
 use crate::tool_error::ToolError;
@@ -20,7 +19,8 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     call.gateway.services.require_coordination()?;
     let owned = session(call).await?;
     let worker = register(call, &owned, call.arguments.texts("capabilities")).await?;
-    let answer = ToolOutput::new(render(&worker), json!({"worker": json::worker(&worker)}));
+    let facts = Facts::new().set("worker", brief::worker(&worker));
+    let answer = ToolOutput::new(render(&worker), facts, "action=claim waits for a task");
     Ok(answer.with_session(owned.session_id))
 }
 
@@ -71,12 +71,9 @@ fn render(worker: &Worker) -> Page {
         [] => "no capabilities".to_owned(),
         some => some.join(", "),
     };
-    let mut text = Page::of(format!(
-        "Registered as worker {} with {capabilities}. It counts as alive while this process runs and holds the \
-         session. Messages to it or to its capabilities come as notices of the next calls.",
+    Page::of(format!(
+        "Registered as worker {} with {capabilities}. Its worker_id is the session_id. It counts as alive while this process runs \
+         and holds the session. Messages to it or to its capabilities come as notices of the next calls.",
         name_of(&worker.name, MAX_NAME_BYTES),
-    ));
-    text.line("Next: action=claim waits for a task.");
-    text.line(format!("worker_id: {}", worker.worker_id));
-    text
+    ))
 }

@@ -1,6 +1,5 @@
 //! `action=progress`, `complete`, `fail` and `release`: reports on the task a session has, each proven by its lease.
 
-use serde_json::json;
 use shim_proto::coordination::v1::{Task, TaskError, TaskResult, TaskState};
 use shim_proto::reasons::{STALE_LEASE, TASK_NOT_FOUND, task};
 use shim_proto::worker::v1::{
@@ -13,7 +12,7 @@ use tonic::Status;
 
 use super::register;
 use crate::claims::{ClaimedTask, ends_claim};
-use crate::render::json;
+use crate::render::brief::{self, Facts};
 use crate::services::request_id;
 use crate::tool_error::ToolError;
 use crate::tools::action_arguments::incomplete;
@@ -45,7 +44,12 @@ pub(super) async fn run(call: &ToolCall, action: &str) -> Result<ToolOutput, Too
         call.gateway.workers.notify_load_changed(&session_id);
     }
     let task = task.ok_or_else(|| Status::internal("the service answered without the task"))?;
-    let answer = ToolOutput::new(render(action, &task), json!({"task": json::task(&task)}));
+    let facts = Facts::new().set("task", brief::reported(&task));
+    let step = match action {
+        "progress" => "go on with the task",
+        _ => "action=claim takes the next task",
+    };
+    let answer = ToolOutput::new(render(action, &task), facts, step);
     Ok(answer.with_session(session_id))
 }
 
@@ -155,16 +159,16 @@ fn render(action: &str, task: &Task) -> String {
             percent(task.progress)
         ),
         "complete" if task.state() == TaskState::AwaitingApproval => {
-            "Completed; the result counts once it is approved. Next: action=claim takes the next task.".to_owned()
+            "Completed; the result counts once it is approved.".to_owned()
         }
-        "complete" => format!("Completed: the task is {now}. Next: action=claim takes the next one."),
+        "complete" => format!("Completed: the task is {now}."),
         "fail" if task.state() == TaskState::Delayed => format!(
-            "Noted: attempt {} of {} failed; it is tried again at {}. Next: action=claim takes the next task.",
+            "Noted: attempt {} of {} failed; it is tried again at {}.",
             task.attempts,
             task.max_attempts,
             time::rfc3339(task.not_before.as_ref()),
         ),
-        "fail" => format!("Noted: the task is {now} for good. Next: action=claim takes the next one."),
-        _ => format!("Given back: the task is {now}, and another worker may take it. Next: action=claim takes the next one."),
+        "fail" => format!("Noted: the task is {now} for good."),
+        _ => format!("Given back: the task is {now}, and another worker may take it."),
     }
 }

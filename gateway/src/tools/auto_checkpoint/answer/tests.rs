@@ -33,7 +33,7 @@ fn a_save_of_another_task_says_what_became_of_the_one_before_and_how_to_begin_an
     ] {
         assert!(lines.contains(part), "{part}: {lines}");
     }
-    let fields = report_fields(&report);
+    let fields = Value::from(report_facts(Facts::new(), &report));
     assert_eq!(fields["left_task"]["is_open"], json!(true));
     assert_eq!(fields["task"]["relation"], json!("new"));
     assert!(
@@ -62,7 +62,8 @@ fn a_save_of_another_task_says_what_became_of_the_one_before_and_how_to_begin_an
 #[test]
 fn what_changed_is_said_by_name_and_what_was_carried_over_by_number() {
     let report = SaveReport {
-        relation: TaskRelation::Same.into(),
+        relation: TaskRelation::Resumed.into(),
+        task: Some(task("t1", "release", 0.5)),
         carried_from_number: 3,
         carried_over: Some(ItemCounts {
             decisions: 2,
@@ -77,7 +78,8 @@ fn what_changed_is_said_by_name_and_what_was_carried_over_by_number() {
         unknown_tasks: vec!["t9".into()],
         ..SaveReport::default()
     };
-    let expected = "Carried over from checkpoint 3 of this task: 2 decision(s), 1 finished step(s).\
+    let expected = "Back at the task t1 of this session, which was left unfinished.\
+        \nCarried over from checkpoint 3 of this task: 2 decision(s), 1 finished step(s).\
         \nOpen again: \"run the tests\".\
         \nLeft open at the end, since no save named them as finished (completed_steps does): \"ship\".\
         \nNot planned any more (next_steps brings it back): \"step 0\", \"step 1\", \"step 2\", \"step 3\", \"step 4\", ....\
@@ -85,5 +87,20 @@ fn what_changed_is_said_by_name_and_what_was_carried_over_by_number() {
         \nNo such step was planned, noted as dropped: \"knit\".\
         \nNo other task of this session to close, nothing closed (the answer's task and open_tasks have the keys): \"t9\".";
     assert_eq!(report_lines(&report).join("\n"), expected);
-    assert!(report_lines(&SaveReport::default()).is_empty());
+    let fields = Value::from(report_facts(Facts::new(), &report));
+    assert_eq!(
+        fields["carried_over"],
+        json!({"decisions": 2, "finished_steps": 1, "from_checkpoint": 3})
+    );
+    assert_eq!(fields["changed"]["left_open_steps"], json!(["ship"]));
+    let plain = SaveReport {
+        relation: TaskRelation::Same.into(),
+        carried_from_number: 3,
+        carried_over: report.carried_over,
+        ..SaveReport::default()
+    };
+    for plain in [plain, SaveReport::default()] {
+        assert!(report_lines(&plain).is_empty());
+        assert_eq!(Value::from(report_facts(Facts::new(), &plain)), json!({}));
+    }
 }

@@ -1,21 +1,22 @@
 //! `shim_check_recovery`: finds sessions that died, brings one back, or takes one off the list.
 
+mod restored;
+
 use serde_json::json;
 use shim_proto::checkpoint::v1::{
     CheckpointState, DismissRecoveryRequest, GetCheckpointRequest, GetSessionRequest,
-    RestoreCheckpointRequest, RestoreCheckpointResponse, Session,
+    RestoreCheckpointRequest, Session,
 };
 use shim_proto::reasons::{BAD_REQUEST, NOTHING_TO_RESTORE};
-use shim_render::page::Page;
-use shim_render::session_tasks;
 use shim_render::text::{name, one_line};
+use shim_render::{session_tasks, words};
 use tonic::Status;
 
 use crate::arguments::{Named, ParameterType, optional};
 use crate::config::Project;
 use crate::evidence;
 use crate::recovery;
-use crate::render::json;
+use crate::render::brief::Facts;
 use crate::services::request_id;
 use crate::tool_error::ToolError;
 use crate::tools::call::{ToolCall, ToolOutput};
@@ -68,13 +69,13 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
     outputs: &[
         output(
             "candidates",
-            "array",
-            "detect: interrupted sessions, best first: session_id, project, interruption, age_seconds, unsaved_seconds, confidence, checkpoint, next_steps, tasks (its unfinished ones).",
+            "objects",
+            "detect: interrupted sessions, best first: session_id, same_project, project, current_task, progress, checkpoint, interruption, age_seconds, unsaved_seconds, confidence, next_steps, other_tasks.",
         ),
         output(
             "closed_windows",
             "object",
-            "detect: further windows that were closed in good order with work left: count, session_ids.",
+            "detect: further windows that were closed in good order with work left: count, tasks.",
         ),
         output(
             "more",
@@ -94,7 +95,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         output(
             "own_session",
             "object",
-            "detect: this process's own session if it has checkpoints; another chat of the same client may have filled it.",
+            "detect: this process's own session if it has checkpoints: checkpoints, current_task; another chat of the same client may have filled it.",
         ),
         output(
             "resume_prompt",
@@ -103,30 +104,13 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         ),
         output(
             "claims",
-            "array",
-            "restore: each checked claim: kind, subject, verdict, detail.",
+            "objects",
+            "restore: each checked claim: kind, subject, verdict, detail; if they are many, what changed or is missing, or none.",
         ),
-        output("checkpoint", "object", "restore: the checkpoint restored."),
         output(
-            "open_tasks",
-            "array",
-            "restore: the session's unfinished tasks: task_key, current_task, progress, checkpoint_id, next_steps (of more than 4, the first's).",
-        ),
-        output("restore_id", "string", "restore: names this restore."),
-        output(
-            "interruption",
+            "checkpoint",
             "object",
-            "restore: how the session was interrupted: cause, confidence, evidence, at.",
-        ),
-        output(
-            "damaged_numbers",
-            "array",
-            "restore: newer checkpoints that are damaged and were passed over.",
-        ),
-        output(
-            "session",
-            "object",
-            "restore and dismiss: the session as it is now.",
+            "restore: the checkpoint restored: number.",
         ),
     ],
     run: |call| Box::pin(run(call)),
@@ -151,23 +135,19 @@ async fn detect(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let project = project(call);
     let offers = recovery::find(&call.gateway.services, &project.name, false).await?;
     let mut text = offers.text(&project.name);
-    let mut structured = offers.structured();
+    let mut facts = offers.facts();
     if let Some(own) = own_session(call).await {
+        let task = one_line(&own.current_task, MAX_TASK_CHARACTERS);
         text.line(format!(
-            "This process's own session {} has {} checkpoint(s), the last one on: \"{}\". If another chat of this client \
-             wrote them, action=restore session_id={} shows where it stood.",
-            own.id,
+            "This process's own session has {} checkpoint(s), the last one on: \"{task}\". If another chat of this client \
+             wrote them, action=restore with its session_id shows where it stood.",
             own.head_number,
-            one_line(&own.current_task, MAX_TASK_CHARACTERS),
-            own.id,
         ));
-        structured["own_session"] = json::session(&own);
+        let own = json!({"checkpoints": own.head_number, "current_task": task});
+        facts = facts.set("own_session", own);
     }
-    let answer = ToolOutput::new(text, structured);
-    Ok(ToolOutput {
-        session_id: call.gateway.sessions.default_id(),
-        ..answer
-    })
+    let answer = ToolOutput::new(text, facts, offers.next_step());
+    Ok(answer.about(call.gateway.sessions.default_id()))
 }
 
 /// The default session of this process, if anything was saved to it.
@@ -208,7 +188,7 @@ async fn restore(call: &ToolCall) -> Result<ToolOutput, ToolError> {
             .adopt_restored(session, &call.client)
             .await;
     }
-    Ok(render(&restored).with_session(session_id))
+    Ok(restored::answer(&restored, &session_id))
 }
 
 /// What the checkpoint holds that a restore brings back: the one named, or the newest of the task it goes on with. If that
@@ -298,26 +278,6 @@ async fn restore_request(
     }
 }
 
-fn render(restored: &RestoreCheckpointResponse) -> ToolOutput {
-    let mut structured = json!({
-        "resume_prompt": restored.resume_prompt,
-        "claims": restored.claims.iter().map(json::claim).collect::<Vec<_>>(),
-        "restore_id": restored.restore_id,
-        "damaged_numbers": restored.damaged_numbers,
-        "open_tasks": restored.open_tasks.iter().map(json::open_task).collect::<Vec<_>>(),
-    });
-    if let Some(checkpoint) = &restored.checkpoint {
-        structured["checkpoint"] = json::checkpoint(checkpoint);
-    }
-    if let Some(session) = &restored.session {
-        structured["session"] = json::session(session);
-    }
-    if let Some(interruption) = &restored.interruption {
-        structured["interruption"] = json::interruption(interruption);
-    }
-    ToolOutput::new(Page::of_prompt(&restored.resume_prompt), structured)
-}
-
 async fn dismiss(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     let Some(session_id) = call.arguments.text("session_id") else {
         let rule = "is required for action=dismiss".to_owned();
@@ -331,10 +291,11 @@ async fn dismiss(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     };
     let answer = call.gateway.services.dismiss_recovery(request).await;
     let answer = answer.map_err(|status| ToolError::from(status).about(session_id))?;
-    let structured = answer.session.as_ref().map_or_else(
-        || json!({}),
-        |session| json!({"session": json::session(session)}),
-    );
+    let status = answer
+        .session
+        .map_or("", |session| words::session_status(session.status()));
     let text = "The session is off the recovery list. Nothing was deleted; it can still be restored by its id.";
-    Ok(ToolOutput::new(text, structured).with_session(session_id))
+    let facts = Facts::new().set_some("status", status);
+    let step = "go on; action=restore with its id still brings it back";
+    Ok(ToolOutput::new(text, facts, step).with_session(session_id))
 }
