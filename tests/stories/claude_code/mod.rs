@@ -3,4 +3,8 @@
 mod agent_stack;
 mod agents;
 mod client;
+mod conversations;
 mod interrupted_agents;
+mod killed;
+mod observed_stack;
+mod teamwork;
