@@ -81,7 +81,7 @@ deny: ## Check licences, sources and known flaws of all dependencies (cargo inst
 	cargo deny check
 
 mcpb: ## Pack a bundle for Claude Desktop of this machine's platform, target/mcpb/shim.mcpb; open it with Claude Desktop
-	@deploy/local/setup.sh test $(VENV) $(NODE)
+	@deploy/local/setup.sh test $(VENV) $(NODE) $(CLAUDE)
 	@cargo build --release --quiet --package shim
 	@deploy/mcpb/build.sh $(TARGET)/release/shim $(TARGET)/mcpb $(NODE)/node_modules/.bin/mcpb
 

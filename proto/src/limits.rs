@@ -36,6 +36,8 @@ pub mod checkpoint {
     pub const MAX_STATE_BYTES: usize = 1 << 20;
     /// `CheckpointState`, encoded, with what it carried over: below what a reader unpacks.
     pub const MAX_MERGED_STATE_BYTES: usize = 3 << 20;
+    /// `CheckpointState`, encoded, with what it carried over and what was observed: what a reader unpacks.
+    pub const MAX_KEPT_STATE_BYTES: usize = 4 << 20;
     /// A task's name in its session.
     pub const MAX_TASK_KEY_BYTES: usize = 200;
     /// Tasks that a session lists.

@@ -20,6 +20,7 @@ mod names;
 mod observability;
 mod operations;
 mod overload;
+mod plugin;
 mod recovery;
 mod reflection;
 mod security;

@@ -28,6 +28,7 @@ pub mod limits;
 pub mod metrics;
 pub mod probes;
 pub mod process;
+pub mod process_exit;
 pub mod redact;
 pub mod rpc;
 pub mod server;

@@ -7,4 +7,5 @@ mod conversations;
 mod interrupted_agents;
 mod killed;
 mod observed_stack;
+mod plugin;
 mod teamwork;

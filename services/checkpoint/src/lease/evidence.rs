@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shim_proto::checkpoint::v1::ProcessIdentity;
+use shim_proto::checkpoint::v1::{ClientInfo, ProcessIdentity};
 use shim_runtime::process;
 
 use super::leases::Lease;
@@ -13,9 +13,19 @@ use crate::domain::cause::{Evidence, StreamEnd};
 const EXIT_GRACE: Duration = Duration::from_millis(200);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Whether this machine can see the owner's processes.
+/// Whether this machine can see a client's processes.
+pub(super) fn is_here(client: &ClientInfo) -> bool {
+    !client.hostname.is_empty() && client.hostname == process::hostname()
+}
+
+/// Whether a process of a client on this machine runs. One of an earlier boot does not, whoever has its pid now.
+pub(super) fn is_alive_here(client: &ClientInfo, process: &ProcessIdentity) -> bool {
+    let is_of_this_boot = client.boot_id.is_empty() || client.boot_id == process::boot_id();
+    is_of_this_boot && process::is_alive(process)
+}
+
 fn is_local(lease: &Lease) -> bool {
-    !lease.client.hostname.is_empty() && lease.client.hostname == process::hostname()
+    is_here(&lease.client)
 }
 
 fn alive(lease: &Lease, process: Option<&ProcessIdentity>) -> Option<bool> {

@@ -23,15 +23,11 @@ use super::fields::Fields;
 ///
 /// # Errors
 /// In words, each wrong field with its limit.
-pub(super) fn checked(mut event: ObservedEvent, now: UnixMicros) -> Result<ObservedEvent, String> {
+pub(crate) fn checked(mut event: ObservedEvent, now: UnixMicros) -> Result<ObservedEvent, String> {
     let mut fields = Fields::default();
     fields.uuid("event_id", &event.event_id);
     time(&mut fields, &event, now);
-    fields.required_line(
-        "conversation",
-        &event.conversation,
-        MAX_CONVERSATION_BYTES,
-    );
+    fields.required_line("conversation", &event.conversation, MAX_CONVERSATION_BYTES);
     fields.client(event.client.as_ref());
     if let Some(client) = &event.client
         && !client.conversation.is_empty()
@@ -52,7 +48,10 @@ pub(super) fn checked(mut event: ObservedEvent, now: UnixMicros) -> Result<Obser
     fields.line("agent_id", &event.agent_id, MAX_NAME_BYTES);
     match &mut event.event {
         Some(told) => content(&mut fields, told, &cwd),
-        None => fields.refuse("event", "is missing, or of a kind that this version does not know"),
+        None => fields.refuse(
+            "event",
+            "is missing, or of a kind that this version does not know",
+        ),
     }
     fields.finish().map_err(|refused| in_words(&refused))?;
     Ok(event)
@@ -93,7 +92,11 @@ fn content(fields: &mut Fields, told: &mut Event, cwd: &str) {
         Event::ToolCallStarted(it) => {
             let of = "tool_call_started";
             call(fields, of, &it.tool_use_id, &it.tool_name);
-            fields.line(format_args!("{of}.prompt_id"), &it.prompt_id, MAX_NAME_BYTES);
+            fields.line(
+                format_args!("{of}.prompt_id"),
+                &it.prompt_id,
+                MAX_NAME_BYTES,
+            );
             it.summary = short(&it.summary, MAX_LINE_BYTES);
             files(fields, of, &mut it.files, cwd);
         }
@@ -115,7 +118,11 @@ fn content(fields: &mut Fields, told: &mut Event, cwd: &str) {
             it.last_answer = text(&it.last_answer, MAX_ANSWER_BYTES);
         }
         Event::SubagentStarted(it) => {
-            fields.line("subagent_started.agent_type", &it.agent_type, MAX_NAME_BYTES);
+            fields.line(
+                "subagent_started.agent_type",
+                &it.agent_type,
+                MAX_NAME_BYTES,
+            );
         }
         Event::SubagentEnded(it) => {
             fields.line("subagent_ended.agent_type", &it.agent_type, MAX_NAME_BYTES);

@@ -315,8 +315,7 @@ impl Working {
         now: UnixMicros,
     ) -> Result<(), Error> {
         let is_measured = matches!(event.event, Some(Event::UsageMeasured(_)));
-        self.is_reopened |=
-            binding::take_over_if_due(db, &mut self.stored, event, client, now)?;
+        self.is_reopened |= binding::take_over_if_due(db, &mut self.stored, event, client, now)?;
         let other = Half::of(event).and_then(Half::other);
         let seen = Seen {
             other_half: match other {

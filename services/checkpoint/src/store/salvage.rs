@@ -12,6 +12,7 @@ use shim_proto::checkpoint::v1::{Checkpoint, Interruption, Session, SessionStatu
 use shim_sqlite::{UnixMicros, to_unix_micros};
 use uuid::Uuid;
 
+use super::observed_salvage;
 use super::rows::{Damaged, Origin, for_each_row};
 use super::tables::checkpoints::CheckpointRow;
 use super::tables::{sessions, tally};
@@ -38,6 +39,7 @@ pub(super) fn copy_intact(damaged: &Path, db: &mut Connection) -> Result<Salvage
     let sessions = copy_sessions(&damaged, &target, &mut report)?;
     copy_checkpoints(&damaged, &target, &sessions, &mut report)?;
     copy_signals(&damaged, &target, &mut report)?;
+    observed_salvage::copy(&damaged, &target, &mut report)?;
     copy_deletions(&damaged.db, &target)?;
     begin_tallies_anew(&target)?;
     target.commit()?;
@@ -47,7 +49,7 @@ pub(super) fn copy_intact(damaged: &Path, db: &mut Connection) -> Result<Salvage
 /// The newest number of a session is believed of a damaged row this far above the newest checkpoint that is whole.
 const MAX_LOST_NUMBERS: u64 = 10_000;
 /// What does not prove itself counts as lost where it was in its table; a leaf may be another table's.
-fn unreadable(origin: Origin) -> usize {
+pub(super) fn unreadable(origin: Origin) -> usize {
     usize::from(origin == Origin::Table)
 }
 
@@ -152,7 +154,7 @@ fn note_number(row: &Row<'_>, heads: &mut BTreeMap<i64, u64>) {
 }
 
 /// A column as it is, whatever its type.
-fn value(row: &Row<'_>, column: usize) -> rusqlite::Result<rusqlite::types::Value> {
+pub(super) fn value(row: &Row<'_>, column: usize) -> rusqlite::Result<rusqlite::types::Value> {
     row.get(column)
 }
 

@@ -6,6 +6,8 @@ mod archives;
 mod damage;
 mod leases;
 mod many_tasks;
+mod observed_events;
+mod observing;
 mod projects;
 mod recovery;
 mod saving;

@@ -28,7 +28,12 @@ pub(super) fn apply(it: &mut Observation) {
 
 fn bound_subagents(it: &mut Observation) {
     while it.subagents.len() > MAX_KNOWN_SUBAGENTS
-        || it.subagents.iter().filter(|agent| it.is_running(agent)).count() > MAX_SUBAGENTS
+        || it
+            .subagents
+            .iter()
+            .filter(|agent| it.is_running(agent))
+            .count()
+            > MAX_SUBAGENTS
     {
         let over = it.subagents.iter().position(|agent| !it.is_running(agent));
         it.subagents.remove(over.unwrap_or(0));

@@ -104,8 +104,11 @@ struct Times {
 struct KeptStep {
     #[prost(message, required, tag = "1")]
     step: PlanStep,
+    /// When its status changed last, and its text.
     #[prost(int64, tag = "2")]
     changed: i64,
+    #[prost(int64, tag = "3")]
+    worded: i64,
 }
 
 /// A subagent that began, ended, or both.
