@@ -68,7 +68,8 @@ impl Measured {
             faults.push("it has an empty list of notices".to_owned());
         }
         look_at_fields("", facts, &mut faults);
-        let own = ids(&facts.to_string());
+        let written = facts.to_string();
+        let own = ids(&written);
         for id in &own {
             if own.iter().filter(|other| *other == id).count() > 1 {
                 faults.push(format!("the id {id} stands in it twice"));
