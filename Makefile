@@ -1,12 +1,13 @@
 # `make run` shows everything; `make test` proves it. Both install what is missing and can be repeated at will.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick bench chaos fuzz evolution-suite secrets-report compose-test deny install
+.PHONY: help run test quick bench chaos fuzz evolution-suite secrets-report compose-test deny mcpb install
 
 # Cargo's folder, wherever the person has it.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 VENV   := $(TARGET)/venv
 NODE   := $(TARGET)/node
+CLAUDE := $(TARGET)/claude
 # What to measure or to break; all figures, and the checkpoint panel, if left out.
 AREA   ?=
 PANEL  ?= checkpoint
@@ -31,25 +32,25 @@ NEXTEST := SHIM_BIN=$(TARGET)/debug/shim SHIM_PYTHON=$(VENV)/bin/python SHIM_NOD
 	cargo nextest run --workspace --status-level slow --final-status-level fail
 
 test: ## Check the format, the lints and every test
-	@deploy/local/setup.sh test $(VENV) $(NODE)
+	@deploy/local/setup.sh test $(VENV) $(NODE) $(CLAUDE)
 	cargo fmt --check
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
 	$(BUILD)
 	$(NEXTEST)
 
 quick: ## Run what takes under a minute: unit tests and fast stories
-	@deploy/local/setup.sh test $(VENV) $(NODE)
+	@deploy/local/setup.sh test $(VENV) $(NODE) $(CLAUDE)
 	$(BUILD)
 	$(NEXTEST) --profile quick
 
 bench: ## Measure against the peers of each promise; results in target/bench: AREA=coordination
-	@deploy/local/setup.sh test $(VENV) $(NODE)
+	@deploy/local/setup.sh test $(VENV) $(NODE) $(CLAUDE)
 	@cargo build --release --quiet --package shim --package shim-tests
 	@SHIM_BIN=$(TARGET)/release/shim SHIM_PYTHON=$(VENV)/bin/python SHIM_NODE=$(NODE) \
 		$(TARGET)/release/bench $(AREA)
 
 evolution-suite: ## Evolve real packages from npm and run their own tests; figures in target/evolution-suite: ONLY=qs,avvio
-	@deploy/local/setup.sh test $(VENV) $(NODE)
+	@deploy/local/setup.sh test $(VENV) $(NODE) $(CLAUDE)
 	$(BUILD)
 	ONLY=$(ONLY) $(NEXTEST) --run-ignored ignored-only --no-capture -E 'package(shim-evolution) & test(evolution_suite)'
 	@cat $(TARGET)/evolution-suite/figures.md
@@ -78,6 +79,11 @@ compose-test: ## Bring up docker-compose.yml with a Docker engine of its own, ki
 
 deny: ## Check licences, sources and known flaws of all dependencies (cargo install cargo-deny; fetches the advisories)
 	cargo deny check
+
+mcpb: ## Pack a bundle for Claude Desktop of this machine's platform, target/mcpb/shim.mcpb; open it with Claude Desktop
+	@deploy/local/setup.sh test $(VENV) $(NODE)
+	@cargo build --release --quiet --package shim
+	@deploy/mcpb/build.sh $(TARGET)/release/shim $(TARGET)/mcpb $(NODE)/node_modules/.bin/mcpb
 
 install: ## Put the command `shim` into Cargo's bin folder
 	@cargo install --quiet --locked --path .

@@ -13,7 +13,7 @@ use crate::error::CliError;
 use crate::global_flags::GlobalFlags;
 use crate::{
     analyze, checkpoint, coordination, demo, doctor, down, evolution, evolve, files, gateway,
-    generate_tests, healthcheck, hold, install, locks, messages, patterns, service, sessions,
+    generate_tests, healthcheck, hold, hook, install, locks, messages, patterns, service, sessions,
     state, status, tasks, up, worker, workers,
 };
 
@@ -103,6 +103,8 @@ enum Command {
     Trust(evolve::trust::Args),
     /// Ask a server once whether it serves; exit code 0 or 1
     Healthcheck(healthcheck::Args),
+    /// Tell what happens in a Claude Code session, and what is to be said about it
+    Hook(hook::Args),
     /// Connect a Claude client
     Install(install::Args),
     /// Take SHIM out of a Claude client again
@@ -115,7 +117,7 @@ enum Command {
 
 impl Command {
     /// Whether the data folder is looked at before anything else. A gateway and the coordination service may do without
-    /// one and look when they need it, and the doctor tells what it finds there.
+    /// one and look when they need it, the doctor tells what it finds there, and a hook fails at nothing.
     fn uses_data_dir(&self) -> bool {
         !matches!(
             self,
@@ -124,6 +126,7 @@ impl Command {
                 | Self::Install(_)
                 | Self::Uninstall(_)
                 | Self::Doctor(_)
+                | Self::Hook(_)
         )
     }
 
@@ -183,6 +186,7 @@ impl Cli {
             Command::Patterns(args) => block_on(patterns::run(args, &loaded?, out)),
             Command::Trust(args) => block_on(evolve::trust::run(&args, &loaded?, out)),
             Command::Healthcheck(args) => block_on(healthcheck::run(&args, &loaded?, out)),
+            Command::Hook(hook::Args {}) => Ok(hook::run(|| loaded)),
             Command::Install(args) => install::run(&args, &loaded?, out),
             Command::Uninstall(args) => install::uninstall(&args, out),
             Command::Doctor(args) => block_on(doctor::run(&args, &self.global, loaded, out)),

@@ -11,6 +11,7 @@ use shim_runtime::process::own_program;
 use shim_runtime::stack::Stack;
 
 use crate::global_flags::{GlobalFlags, absolute};
+use crate::hook::HookConfig;
 use crate::up::redis_settings::{AppendFsync, MaxMemory};
 
 /// Everything configured.
@@ -32,6 +33,8 @@ pub(crate) struct Config {
     pub(crate) max_memory: MaxMemory,
     /// The gateway's own keys.
     pub(crate) gateway: shim_gateway::Config,
+    /// What hooks of a client may do.
+    pub(crate) hook: HookConfig,
     /// A digest of each setting, to compare with those of another process.
     pub(crate) setting_digests: BTreeMap<String, String>,
     /// The flags that name this configuration, to start another process with the same.
@@ -66,6 +69,7 @@ impl Config {
             appendfsync: settings.get_or("redis.appendfsync", AppendFsync::Always),
             max_memory: settings.get_or("redis.maxmemory", MaxMemory::DEFAULT),
             gateway: shim_gateway::Config::read(&mut settings),
+            hook: HookConfig::read(&mut settings),
             setting_digests: BTreeMap::new(),
             flags: global.flags(),
         };

@@ -18,7 +18,15 @@ use crate::up::redis;
 
 const RESTART: &str = "`shim down && shim up --detach` in this shell gives it what is set here";
 /// Keys that only clients read, and the folder, which is the same for whoever finds the stack in it.
-const OF_CLIENTS: [&str; 5] = ["endpoints.", "gateway.", "workspace", "data_dir", "log."];
+const OF_CLIENTS: [&str; 7] = [
+    "endpoints.",
+    "gateway.",
+    "hook.",
+    "leases.",
+    "workspace",
+    "data_dir",
+    "log.",
+];
 /// Names of a kind that are told; the rest is counted.
 const MAX_NAMED: usize = 4;
 

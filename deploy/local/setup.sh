@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what is missing and nothing else.  usage: setup.sh run | setup.sh test VENV NODE
+# Installs what is missing and nothing else.  usage: setup.sh run | setup.sh test VENV NODE CLAUDE
 #
 # Debian and its like through apt, macOS through brew; as root, or as a user with sudo. Silent if nothing is missing.
 set -eu
@@ -86,6 +86,19 @@ node_packages() {
     cp "$wanted" "$folder/installed.json"
 }
 
+# The real Claude Code, which some stories run against a stand-in of its provider; made for Linux alone, 400 MB.
+claude_code() {
+    folder=$1
+    wanted=tests/claude/package-lock.json
+    [ "$(uname)" = Linux ] || return 0
+    if cmp -s "$wanted" "$folder/installed.json"; then return; fi
+    echo "installing Claude Code for the tests" >&2
+    mkdir -p "$folder"
+    cp tests/claude/package.json "$wanted" "$folder"
+    (cd "$folder" && npm ci --loglevel=error --ignore-scripts --no-audit --no-fund >/dev/null)
+    cp "$wanted" "$folder/installed.json"
+}
+
 cd "$(dirname "$0")/../.."
 have cargo || fail "Rust is missing" "install it from https://rustup.rs"
 if ! have cc; then
@@ -99,11 +112,12 @@ run) ;;
 test)
     python_venv "$2"
     node_packages "$3"
+    claude_code "$4"
     # The stories make certificates, start Redis with sentinels, and look at both through Redis's own client.
     have openssl || install openssl openssl
     have redis-cli || install redis-tools redis
     # On Linux the kernel ends a test's servers with the test.
-    [ "$(uname)" != Linux ] || have setpriv || install util-linux util-linux
+    [ "$(uname)" != Linux ] || { have setpriv && have unshare; } || install util-linux util-linux
     # The operator's book asks with grpcurl and reads with jq.
     have jq || install jq jq
     have promtool || install_prometheus
@@ -115,5 +129,5 @@ test)
         cargo install --quiet --locked cargo-nextest
     fi
     ;;
-*) fail "usage: setup.sh run | setup.sh test VENV NODE" "make calls it" ;;
+*) fail "usage: setup.sh run | setup.sh test VENV NODE CLAUDE" "make calls it" ;;
 esac

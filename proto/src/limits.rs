@@ -86,6 +86,50 @@ pub mod checkpoint {
     pub const MAX_KEEP: u32 = 1_000_000;
 }
 
+/// What a client tells of its conversations by itself.
+pub mod observation {
+    use super::{DAY, Duration};
+
+    /// Events of one request.
+    pub const MAX_EVENTS: usize = 1_000;
+    /// The client's name of a conversation.
+    pub const MAX_CONVERSATION_BYTES: usize = 200;
+    /// Ids of tool calls, prompts, steps and subagents; names of tools, models and kinds of subagents.
+    pub const MAX_NAME_BYTES: usize = 200;
+    /// A prompt.
+    pub const MAX_PROMPT_BYTES: usize = 8_192;
+    /// What a tool call is about; an error.
+    pub const MAX_LINE_BYTES: usize = 500;
+    /// Files that a tool call names.
+    pub const MAX_FILES: usize = 50;
+    /// Steps of a model's own list.
+    pub const MAX_STEPS: usize = 200;
+    /// One of them.
+    pub const MAX_STEP_BYTES: usize = 1_000;
+    /// The client's summary of a compaction.
+    pub const MAX_COMPACTION_BYTES: usize = 65_536;
+    /// The model's last text.
+    pub const MAX_ANSWER_BYTES: usize = 8_192;
+    /// How far ahead of the service's clock an event may be.
+    pub const MAX_AHEAD: Duration = DAY;
+    /// Edited files that are kept.
+    pub const MAX_EDITED_FILES: usize = 200;
+    /// Open tool calls that are kept.
+    pub const MAX_OPEN_CALLS: usize = 50;
+    /// Running subagents that are kept.
+    pub const MAX_SUBAGENTS: usize = 50;
+    /// All that is kept of a conversation but its events and the summary of its compaction, encoded.
+    pub const MAX_OBSERVED_BYTES: usize = 256 << 10;
+    /// Events of a session that are kept, the newest.
+    pub const MAX_KEPT_EVENTS: u64 = 2_000;
+    /// How long events are kept.
+    pub const EVENTS_KEPT_FOR: Duration = DAY.saturating_mul(7);
+    /// Sessions that an answer names.
+    pub const MAX_SESSION_IDS: usize = 100;
+    /// Events of one answer.
+    pub const MAX_ANSWERED_EVENTS: u32 = 1_000;
+}
+
 /// State, locks, files and messages.
 pub mod coordination {
     use std::ops::RangeInclusive;

@@ -188,6 +188,8 @@ pub mod task {
         NOT_ALLOWED,
         /// The agent was denied a permission, and `fail_on_denial` is set.
         PERMISSION_DENIED,
+        /// All that the task may cost is spent.
+        BUDGET_EXHAUSTED,
         /// The worker's executor cannot do any task now: a limit, a key, a missing program.
         WORKER_UNFIT,
         /// A task that it depends on failed.

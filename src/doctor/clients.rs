@@ -5,15 +5,28 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::check::Check;
-use crate::install::{Client, ENTRY, Here, Hindrance, SERVERS, Scopes, without_mark};
+use crate::install::{
+    Client, ENTRY, Here, Hindrance, Installed, SERVERS, Scopes, Server, without_mark,
+};
 
 /// `data_dir` is that of the configuration, if it loads.
 pub(super) fn check(data_dir: Option<&Path>) -> Vec<Check> {
     let here = Here::of_process(data_dir);
     let scopes = Scopes::of_working_folder().unwrap_or_default();
+    let installed = Installed::all();
+    let has_plugin = !installed.is_empty();
+    let by_entry = |client: &Client| *client != Client::ClaudeCode || !has_plugin;
     let of_client = |client| check_one(client, &here, &scopes);
-    let mut found: Vec<Check> = Client::ALL.into_iter().filter_map(of_client).collect();
-    found.extend(of_folder(&here, &scopes));
+    let clients = Client::ALL.into_iter().filter(by_entry);
+    let mut found: Vec<Check> = clients.filter_map(of_client).collect();
+    match has_plugin {
+        true => found.extend(
+            installed
+                .iter()
+                .flat_map(|it| of_plugin(it, &here, &scopes)),
+        ),
+        false => found.extend(of_folder(&here, &scopes)),
+    }
     if found.is_empty() {
         let remedy = "run `shim install claude-code` or `shim install claude-desktop`";
         return vec![Check::warn(
@@ -62,6 +75,12 @@ fn judged(client: Client, place: (&str, &str), entry: &Value, here: &Here) -> Ch
     let (name, _) = named(client);
     let (whose, install) = place;
     match here.judge(entry) {
+        Ok(detail) if client == Client::ClaudeCode => Check::ok(
+            name,
+            format!(
+                "{whose}{detail}, for its tools alone; {install} for the plugin, which sees what happens, too"
+            ),
+        ),
         Ok(detail) => Check::ok(name, format!("{whose}{detail}")),
         Err(wrong) => {
             let (said, remedy) = (format!("{whose}{}", wrong.said()), wrong.remedy(install));
@@ -86,19 +105,36 @@ fn of_folder(here: &Here, scopes: &Scopes) -> Vec<Check> {
     );
     found.extend(folder.map(|entry| judged(client, of_folder, entry, here)));
     let hindrances = scopes.hindrances(project.is_some() && folder.is_none());
-    let hindrances = hindrances.into_iter().chain(scopes.denials());
-    found.extend(hindrances.map(
-        |Hindrance {
-             said,
-             remedy,
-             is_fatal,
-         }| {
-            let name = named(client).0;
-            match is_fatal {
-                true => Check::fail(name, said, remedy),
-                false => Check::warn(name, said, remedy),
-            }
-        },
-    ));
+    let hindrances = hindrances.into_iter().chain(scopes.denials(Server::Entry));
+    found.extend(hindrances.map(of_hindrance));
     found
+}
+
+/// The findings about a plugin of Claude Code, and what keeps it from being used here.
+fn of_plugin(plugin: &Installed, here: &Here, scopes: &Scopes) -> Vec<Check> {
+    let mut wrong = plugin.judged(here);
+    wrong.extend(plugin.judged_status_line(here));
+    wrong.extend(plugin.hindrances(scopes));
+    wrong.extend(scopes.denials(Server::Plugin));
+    if wrong.is_empty() {
+        let folder = plugin.folder.display();
+        return vec![Check::ok(
+            named(Client::ClaudeCode).0,
+            format!("the plugin in {folder} calls this program"),
+        )];
+    }
+    wrong.into_iter().map(of_hindrance).collect()
+}
+
+fn of_hindrance(hindrance: Hindrance) -> Check {
+    let Hindrance {
+        said,
+        remedy,
+        is_fatal,
+    } = hindrance;
+    let name = named(Client::ClaudeCode).0;
+    match is_fatal {
+        true => Check::fail(name, said, remedy),
+        false => Check::warn(name, said, remedy),
+    }
 }

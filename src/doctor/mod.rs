@@ -8,6 +8,7 @@ mod check;
 mod clients;
 mod evolutions;
 mod fix;
+mod hooks;
 mod machine;
 mod node;
 mod redis_trial;
@@ -100,6 +101,7 @@ async fn configured(config: &Config) -> Vec<Check> {
             checks.extend(storage::check(config, is_replaced));
             let is_served = !matches!(config.stack().state(), StackState::Stopped);
             checks.extend(evolutions::check(config.data_dir(), is_served));
+            checks.extend(hooks::check(config.data_dir(), is_served));
             let worker = &config.worker;
             checks.extend(storage::artifacts(&worker.artifacts, worker.max_artifacts));
             checks.extend(of_stack);

@@ -200,6 +200,7 @@ mod tests {
             timeout: Duration::from_secs(60),
             env: Vec::new(),
             fail_on_denial: false,
+            resume: true,
         };
         let check = executor(&config);
         assert_eq!(check.verdict, Verdict::Ok);

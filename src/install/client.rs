@@ -24,11 +24,7 @@ impl Client {
 
     /// The user's configuration file.
     pub(crate) fn file(self) -> Result<PathBuf, CliError> {
-        let home = std::env::var_os("HOME")
-            .map(PathBuf::from)
-            .filter(|home| home.is_absolute());
-        let home = home
-            .ok_or_else(|| CliError::new("HOME is not set").hint("set HOME to your home folder"))?;
+        let home = home()?;
         Ok(match self {
             Self::ClaudeCode => claude_code_file(&home, std::env::var_os("CLAUDE_CONFIG_DIR")),
             Self::ClaudeDesktop if cfg!(target_os = "macos") => {
@@ -51,6 +47,24 @@ impl Client {
             Self::ClaudeCode => "start a new session; /mcp shows shim",
         }
     }
+}
+
+/// Claude Code's folder of settings and plugins: that of `CLAUDE_CONFIG_DIR`, else `.claude` in the home folder.
+///
+/// # Errors
+/// If there is no home folder.
+pub(crate) fn claude_code_folder() -> Result<PathBuf, CliError> {
+    if let Some(folder) = std::env::var_os("CLAUDE_CONFIG_DIR").filter(|folder| !folder.is_empty())
+    {
+        return Ok(absolute(Path::new(&folder)));
+    }
+    Ok(home()?.join(".claude"))
+}
+
+fn home() -> Result<PathBuf, CliError> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    home.filter(|home| home.is_absolute())
+        .ok_or_else(|| CliError::new("HOME is not set").hint("set HOME to your home folder"))
 }
 
 /// Claude Code keeps its configuration in the folder of `CLAUDE_CONFIG_DIR`, else in the home folder. A relative folder is

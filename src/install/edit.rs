@@ -12,7 +12,7 @@ const PERMISSIONS: &str = "permissions";
 const ALLOW: &str = "allow";
 
 const NO_JSON: &str = "this is not valid JSON";
-const NO_OBJECT: &str = "the top of the file is not an object";
+pub(super) const NO_OBJECT: &str = "the top of the file is not an object";
 
 /// The text with `rule` in its list `permissions.allow`.
 ///
@@ -111,7 +111,7 @@ pub(super) fn disconnect(text: &str) -> Result<String, String> {
     }
 }
 
-fn parse(text: &str) -> Result<&RawValue, String> {
+pub(super) fn parse(text: &str) -> Result<&RawValue, String> {
     serde_json::from_str(text).map_err(|e| format!("{NO_JSON}: {e}"))
 }
 
@@ -124,7 +124,7 @@ fn is_text(item: &RawValue, text: &str) -> bool {
 }
 
 /// Where a member stands, from its key to the end of its value. A key may be written with escapes.
-fn member_span(text: &str, key: &str, value: &RawValue) -> Result<Range<usize>, String> {
+pub(super) fn member_span(text: &str, key: &str, value: &RawValue) -> Result<Range<usize>, String> {
     let value = span(text, value);
     let before = text[..value.start]
         .trim_end()
@@ -138,7 +138,7 @@ fn member_span(text: &str, key: &str, value: &RawValue) -> Result<Range<usize>, 
 }
 
 /// The text without an item or a member, and without the comma that parts it from its neighbour.
-fn without(text: &str, what: Range<usize>) -> String {
+pub(super) fn without(text: &str, what: Range<usize>) -> String {
     let before = text[..what.start].trim_end();
     let mut left = text.to_owned();
     if before.ends_with(',') {

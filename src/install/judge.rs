@@ -91,17 +91,26 @@ impl Here {
     pub(crate) fn judge(&self, entry: &Value) -> Result<String, EntryError> {
         let command = entry.get("command").and_then(Value::as_str);
         let command = command.ok_or(EntryError::NoCommand)?;
-        let found = self.program(command)?;
-        let is_own = |found: &PathBuf| self.own.canonicalize().is_ok_and(|own| own == *found);
-        if found.is_some_and(|found| !is_own(&found)) {
-            return Err(EntryError::OtherProgram(command.to_owned()));
-        }
+        self.judge_program(command)?;
         let args = entry.get("args").unwrap_or(&Value::Null);
         let flags = gateway_flags(args).ok_or_else(|| EntryError::NoGateway(args.to_string()))?;
         let of_environment = entry["env"]["SHIM_DATA_DIR"].as_str().map(PathBuf::from);
         match flags.data_dir.or(of_environment) {
             Some(folder) if self.is_another(&folder) => Err(EntryError::OtherStack(folder)),
             _ => Ok(format!("it starts {command}")),
+        }
+    }
+
+    /// Whether a command is this very program.
+    ///
+    /// # Errors
+    /// With what is wrong.
+    pub(crate) fn judge_program(&self, command: &str) -> Result<(), EntryError> {
+        let found = self.program(command)?;
+        let is_own = |found: &PathBuf| self.own.canonicalize().is_ok_and(|own| own == *found);
+        match found.is_some_and(|found| !is_own(&found)) {
+            true => Err(EntryError::OtherProgram(command.to_owned())),
+            false => Ok(()),
         }
     }
 

@@ -3,26 +3,11 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
+use super::client::claude_code_folder;
 use super::edit;
-use super::write::{Edit, read, without_mark};
+use super::rules::{Obstacle, Rules, Server, told};
+use super::write::{read, without_mark};
 use crate::error::CliError;
-
-/// The rule that stands for all tools of the server `shim`.
-pub(super) const RULE: &str = "mcp__shim";
-
-const DENY: &str = "permissions.deny";
-
-/// The tools of the server.
-const TOOLS: [&str; 6] = [
-    "shim_auto_checkpoint",
-    "shim_check_recovery",
-    "shim_monitor_signals",
-    "shim_session_status",
-    "shim_coordinate_task",
-    "shim_worker_task",
-];
 
 /// What a person decided beforehand.
 #[derive(Debug, clap::Args)]
@@ -35,11 +20,35 @@ pub(super) struct PermissionArgs {
     no_allow_tools: bool,
 }
 
-/// The change of the settings that a person wants, if any, and what is said after it.
-#[derive(Debug)]
+/// Whether a person wants the settings changed, and what is said after it.
+#[derive(Debug, Default)]
 pub(super) struct PlannedPermission {
-    pub(super) edit: Option<Edit>,
+    /// The server whose rule is to be written.
+    pub(super) allowed: Option<Server>,
     pub(super) said: Option<String>,
+}
+
+impl PlannedPermission {
+    /// The settings with the rule, and without that of the other server, which this one takes the place of.
+    ///
+    /// # Errors
+    /// With what is wrong, if the text is not such a JSON.
+    pub(super) fn applied(&self, text: &str) -> Result<String, String> {
+        let Some(server) = self.allowed else {
+            return Ok(text.to_owned());
+        };
+        let added = edit::allow(text, server.rule())?;
+        edit::disallow(&added, server.other().rule())
+    }
+}
+
+/// The settings without any rule of SHIM.
+///
+/// # Errors
+/// With what is wrong, if the text is not such a JSON.
+pub(super) fn taken_back(text: &str) -> Result<String, String> {
+    let mut rules = Server::ALL.iter().map(|server| server.rule());
+    rules.try_fold(text.to_owned(), |text, rule| edit::disallow(&text, rule))
 }
 
 impl PermissionArgs {
@@ -49,40 +58,54 @@ impl PermissionArgs {
     /// If the settings cannot be read, or cannot be changed as they are.
     pub(super) fn plan(
         &self,
+        server: Server,
         settings: &Path,
         out: &mut dyn Write,
     ) -> Result<PlannedPermission, CliError> {
         let text = read(settings)?;
         let rules = Rules::of(without_mark(&text));
-        let only = |said| PlannedPermission { edit: None, said };
+        let only = |said| PlannedPermission {
+            allowed: None,
+            said,
+        };
         let in_the_way = in_the_way(settings, &rules);
+        let said = || Some(outcome(server, settings, &rules, &in_the_way));
         if in_the_way.iter().any(Obstacle::denies_all) {
-            return Ok(only(Some(outcome(settings, &rules, &in_the_way))));
+            return Ok(only(said()));
         }
         if self.no_allow_tools {
             return Ok(only(None));
         }
-        if !self.allow_tools && !rules.allows_all() {
+        // Who allowed the tools under the names that they had before decided already.
+        let is_decided = Server::ALL.iter().any(|server| rules.allows_all(*server));
+        if !self.allow_tools && !is_decided {
             if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
-                return Ok(only(Some(offer(settings))));
+                return Ok(only(Some(offer(server, settings))));
             }
             if !is_wanted(settings, out)? {
                 return Ok(only(None));
             }
         }
-        let is_written = !covers_all(&in_the_way) && !rules.allows_all();
-        let edit = is_written
-            .then(|| Edit::plan(settings, |text| edit::allow(text, RULE)))
-            .transpose()?;
-        let said = Some(outcome(settings, &rules, &in_the_way));
-        Ok(PlannedPermission { edit, said })
+        let is_written = !covers_all(&in_the_way) && !rules.allows_all(server);
+        Ok(PlannedPermission {
+            allowed: is_written.then_some(server),
+            said: said(),
+        })
+    }
+
+    /// The same for a run that only prints: nobody is asked.
+    pub(super) fn of_print(&self, server: Server) -> PlannedPermission {
+        PlannedPermission {
+            allowed: self.allow_tools.then_some(server),
+            said: None,
+        }
     }
 }
 
 /// What is allowed afterwards, and what stands in its way.
-fn outcome(settings: &Path, rules: &Rules, in_the_way: &[Obstacle]) -> String {
+fn outcome(server: Server, settings: &Path, rules: &Rules, in_the_way: &[Obstacle]) -> String {
     match in_the_way {
-        [] if rules.allows_all() => {
+        [] if rules.allows_all(server) => {
             format!("SHIM's tools are allowed already: {}", settings.display())
         }
         [] => "SHIM's tools are allowed; `shim uninstall claude-code` takes that back".to_owned(),
@@ -104,10 +127,11 @@ fn covers_all(obstacles: &[Obstacle]) -> bool {
 }
 
 /// What is said where nobody can be asked.
-fn offer(settings: &Path) -> String {
+fn offer(server: Server, settings: &Path) -> String {
     format!(
         "Claude Code asks before each use of SHIM's tools, and denies them where nobody can be asked; `--allow-tools` \
-         writes \"{RULE}\" into {}",
+         writes \"{}\" into {}",
+        server.rule(),
         settings.display()
     )
 }
@@ -125,152 +149,28 @@ fn is_wanted(settings: &Path, out: &mut dyn Write) -> Result<bool, CliError> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// A rule that goes before what is allowed.
-#[derive(Debug, PartialEq, Eq)]
-struct Obstacle {
-    /// "permissions.deny" or "permissions.ask".
-    list: &'static str,
-    rule: String,
-    file: PathBuf,
-    /// It is about every tool of SHIM.
-    covers_all: bool,
-}
-
-/// The rules of a settings file, as far as they can be read.
-#[derive(Debug, Default)]
-struct Rules {
-    allow: Vec<String>,
-    ask: Vec<String>,
-    deny: Vec<String>,
-}
-
-impl Obstacle {
-    /// Whether no tool of SHIM can be used, whatever a person answers.
-    fn denies_all(&self) -> bool {
-        self.covers_all && self.list == DENY
-    }
-}
-
-/// What keeps every tool of SHIM from being used by these settings.
-pub(super) struct Denial {
-    pub(super) said: String,
-    /// Somebody wants it so; else the settings cannot be read as they stand.
-    pub(super) is_wanted: bool,
-}
-
-/// What keeps every tool of SHIM from being used by these settings, or the settings from being read.
-pub(super) fn denial(file: &Path, text: &str) -> Option<Denial> {
-    let settings: Value = serde_json::from_str(text).unwrap_or_default();
-    let is_list = settings["permissions"]
-        .get("deny")
-        .is_none_or(Value::is_array);
-    if !is_list {
-        return Some(Denial {
-            said: format!("{DENY} of {} is not a list", file.display()),
-            is_wanted: false,
-        });
-    }
-    let mut obstacles = Rules::of(text).obstacles(file);
-    obstacles.retain(Obstacle::denies_all);
-    (!obstacles.is_empty()).then(|| Denial {
-        said: told(&obstacles),
-        is_wanted: true,
-    })
-}
-
-impl Rules {
-    fn of(text: &str) -> Self {
-        let file: Value = serde_json::from_str(text).unwrap_or_default();
-        let list = |name: &str| -> Vec<String> {
-            let rules = file["permissions"][name].as_array();
-            let rules = rules.into_iter().flatten().filter_map(Value::as_str);
-            rules.map(str::to_owned).collect()
-        };
-        Self {
-            allow: list("allow"),
-            ask: list("ask"),
-            deny: list("deny"),
-        }
-    }
-
-    /// Whether a rule allows every tool, in either of the forms that Claude Code has for a server.
-    fn allows_all(&self) -> bool {
-        let is_of_server = |rule: &String| rule == RULE || *rule == format!("{RULE}__*");
-        self.allow.iter().any(is_of_server)
-    }
-
-    /// What denies tools of SHIM, or has every use of them asked for.
-    fn obstacles(&self, file: &Path) -> Vec<Obstacle> {
-        let of = |list: &'static str, rules: &[String]| -> Vec<Obstacle> {
-            let covered = |rule: &String| TOOLS.iter().filter(|tool| covers(rule, tool)).count();
-            let obstacles = rules.iter().filter_map(|rule| match covered(rule) {
-                0 => None,
-                tools => Some(Obstacle {
-                    list,
-                    rule: rule.clone(),
-                    file: file.to_path_buf(),
-                    covers_all: tools == TOOLS.len(),
-                }),
-            });
-            obstacles.collect()
-        };
-        let mut found = of(DENY, &self.deny);
-        found.extend(of("permissions.ask", &self.ask));
-        found
-    }
-}
-
-/// What goes before the permission, in the settings it is written to and in those of the project around.
+/// What goes before the permission, in the settings it is written to and in those of the project around. Who denied the tools
+/// under another name meant the same tools.
 fn in_the_way(settings: &Path, rules: &Rules) -> Vec<Obstacle> {
-    let mut found = rules.obstacles(settings);
+    let mut found = rules.obstacles(settings, &Server::ALL);
     let folder = std::env::current_dir().unwrap_or_default().join(".claude");
     for name in ["settings.json", "settings.local.json"] {
         let file = folder.join(name);
         if file != settings {
             // What cannot be read is not the file to be changed.
             let text = std::fs::read_to_string(&file).unwrap_or_default();
-            found.extend(Rules::of(without_mark(&text)).obstacles(&file));
+            found.extend(Rules::of(without_mark(&text)).obstacles(&file, &Server::ALL));
         }
     }
     found
 }
 
-fn told(obstacles: &[Obstacle]) -> String {
-    let told = obstacles.iter().map(|other| {
-        let (list, rule, file) = (other.list, &other.rule, other.file.display());
-        format!("{list} of {file} has \"{rule}\"")
-    });
-    told.collect::<Vec<_>>().join(", ")
-}
-
-/// Whether a rule is about a tool of the server: by its name, by the server's, or with * for any letters.
-fn covers(rule: &str, tool: &str) -> bool {
-    rule == RULE || matches_pattern(rule, &format!("{RULE}__{tool}"))
-}
-
-/// Whether the text is the pattern, in which * stands for any letters.
-fn matches_pattern(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((before, after)) => text.strip_prefix(before).is_some_and(|rest| {
-            let ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
-            let mut rests = ends.map(|at| &rest[at..]);
-            rests.any(|rest| matches_pattern(after, rest))
-        }),
-    }
-}
-
-/// Where the permissions of a person stand: beside the user's configuration, or of this project alone.
-pub(super) fn file(user_configuration: &Path, is_project: bool) -> Result<PathBuf, CliError> {
+/// Where the permissions of a person stand: in Claude Code's folder, or of this project alone.
+pub(super) fn file(is_project: bool) -> Result<PathBuf, CliError> {
     if is_project {
         return Ok(std::env::current_dir()?.join(".claude/settings.local.json"));
     }
-    // `~/.claude.json` has its settings in `~/.claude`; with CLAUDE_CONFIG_DIR both are in that folder.
-    let folder = match std::env::var_os("CLAUDE_CONFIG_DIR").filter(|folder| !folder.is_empty()) {
-        Some(folder) => PathBuf::from(folder),
-        None => user_configuration.with_file_name(".claude"),
-    };
-    Ok(folder.join("settings.json"))
+    Ok(claude_code_folder()?.join("settings.json"))
 }
 
 #[cfg(test)]
@@ -283,14 +183,16 @@ mod tests {
         no_allow_tools: false,
     };
 
-    /// What is said of settings with these permissions, and the rules that are allowed afterwards.
-    fn planned(permissions: &str) -> (String, Option<String>) {
+    /// What is said of settings with these permissions, and what they are afterwards.
+    fn planned(server: Server, permissions: &str) -> (String, Option<String>) {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("settings.json");
         std::fs::write(&file, format!("{{\"permissions\": {permissions}}}")).unwrap();
-        let planned = ALLOW.plan(&file, &mut Vec::new()).unwrap();
-        let edit = planned.edit.map(|edit| format!("{edit:?}"));
-        (planned.said.unwrap(), edit)
+        let planned = ALLOW.plan(server, &file, &mut Vec::new()).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        let after = planned.applied(&text).unwrap();
+        let changed = planned.allowed.map(|_| after);
+        (planned.said.unwrap(), changed)
     }
 
     #[test]
@@ -340,24 +242,35 @@ mod tests {
                 true,
             ),
         ] {
-            let (told, edit) = planned(permissions);
-            assert!(told.contains(said), "{permissions}: {told}");
-            assert_eq!(edit.is_some(), is_written, "{permissions}");
+            let (entry, plugin) = (Server::Entry.rule(), Server::Plugin.rule());
+            for (server, rule) in [(Server::Entry, entry), (Server::Plugin, plugin)] {
+                let permissions = permissions.replace(entry, rule);
+                let (told, changed) = planned(server, &permissions);
+                assert!(told.contains(said), "{permissions}: {told}");
+                assert_eq!(changed.is_some(), is_written, "{permissions}");
+            }
         }
     }
 
     #[test]
-    fn a_star_stands_for_any_letters() {
-        for (pattern, text, expected) in [
-            ("*", "", true),
-            ("a*", "abc", true),
-            ("*c", "abc", true),
-            ("a*b*c", "aXbYc", true),
-            ("a*b", "ac", false),
-            ("abc", "abc", true),
-            ("ab", "abc", false),
-        ] {
-            assert_eq!(matches_pattern(pattern, text), expected, "{pattern} {text}");
-        }
+    fn a_decision_about_the_tools_holds_under_their_new_name() {
+        let (_, changed) = planned(Server::Plugin, r#"{"allow": ["Read", "mcp__shim"]}"#);
+        let rules = Rules::of(&changed.unwrap());
+        assert_eq!(rules.allow, ["Read", "mcp__plugin_shim_shim"]);
+        let undecided = PermissionArgs {
+            allow_tools: false,
+            no_allow_tools: false,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("settings.json");
+        std::fs::write(&file, r#"{"permissions": {"allow": ["mcp__shim__*"]}}"#).unwrap();
+        let plan = undecided
+            .plan(Server::Plugin, &file, &mut Vec::new())
+            .unwrap();
+        assert_eq!(plan.allowed, Some(Server::Plugin));
+        let (said, changed) = planned(Server::Plugin, r#"{"deny": ["mcp__shim"]}"#);
+        assert!(said.contains("not allowed") && changed.is_none(), "{said}");
+        let both = r#"{"permissions": {"allow": ["mcp__shim", "mcp__plugin_shim_shim"]}, "a": 1}"#;
+        assert_eq!(taken_back(both).unwrap(), r#"{"a": 1}"#);
     }
 }

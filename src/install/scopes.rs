@@ -7,18 +7,12 @@ use serde_json::Value;
 use shim_runtime::workspace::Workspace;
 
 use super::client::Client;
+use super::hindrance::Hindrance;
 use super::merge::{ENTRY, SERVERS};
-use super::permissions;
+use super::plugin::PLUGIN_SERVER;
+use super::rules::{Server, denial};
 use super::write::without_mark;
-
-/// Something that keeps an entry from being used, and what to do about it.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Hindrance {
-    pub(crate) said: String,
-    pub(crate) remedy: String,
-    /// Nothing of SHIM can be used, and nobody wanted that; else it was switched off or denied, or another entry is used.
-    pub(crate) is_fatal: bool,
-}
+use super::{permissions, switches};
 
 /// The files of Claude Code that decide in one folder, as far as they can be read.
 #[derive(Debug, Default)]
@@ -29,6 +23,8 @@ pub(crate) struct Scopes {
     project: Value,
     /// Of the user, of the project and of the user in the project.
     settings: Vec<(PathBuf, String)>,
+    /// Of whoever manages the machine.
+    managed: Vec<(PathBuf, String)>,
     /// The names under which the user's file may have the folder.
     folders: Vec<String>,
 }
@@ -40,7 +36,7 @@ impl Scopes {
         let folder = std::env::current_dir().ok()?;
         let in_project = folder.join(".claude");
         let settings = [
-            permissions::file(&user_file, false).ok()?,
+            permissions::file(false).ok()?,
             in_project.join("settings.json"),
             in_project.join("settings.local.json"),
         ];
@@ -56,6 +52,10 @@ impl Scopes {
             user_file,
             project: json(&folder.join(".mcp.json")),
             settings: settings.map(|file| (file.clone(), text(&file))).into(),
+            managed: switches::managed_files(switches::managed_folder())
+                .into_iter()
+                .map(|file| (file.clone(), text(&file)))
+                .collect(),
             folders: folders.iter().map(|it| it.display().to_string()).collect(),
         })
     }
@@ -78,9 +78,9 @@ impl Scopes {
         names.filter_map(move |name| Some((name.as_str(), kept(name)?)))
     }
 
-    /// Rules and settings that keep every tool of SHIM from being used.
-    pub(crate) fn denials(&self) -> Vec<Hindrance> {
-        let of = |(file, text): &(PathBuf, String)| permissions::denial(file, text);
+    /// Rules and settings that keep every tool of the server from being used.
+    pub(crate) fn denials(&self, server: Server) -> Vec<Hindrance> {
+        let of = |(file, text): &(PathBuf, String)| denial(server, file, text);
         let denied = self.settings.iter().filter_map(of).map(|denial| Hindrance {
             said: denial.said,
             remedy: match denial.is_wanted {
@@ -95,9 +95,9 @@ impl Scopes {
 
     /// What keeps the entry of the user, or of the project, from being used here.
     pub(crate) fn hindrances(&self, of_project: bool) -> Vec<Hindrance> {
-        let mut found = self.switches("disabledMcpServers");
+        let mut found = self.listed("disabledMcpServers", ENTRY);
         if of_project {
-            found.extend(self.switches("disabledMcpjsonServers"));
+            found.extend(self.listed("disabledMcpjsonServers", ENTRY));
         }
         let is_hidden = |entry: &&Value| of_project || self.user[SERVERS].get(ENTRY) != Some(entry);
         let by_folder = self.of_folder().filter(is_hidden).map(|_| {
@@ -118,11 +118,48 @@ impl Scopes {
         found
     }
 
-    /// The lists of this name that have SHIM.
-    fn switches(&self, list: &str) -> Vec<Hindrance> {
+    /// What switches the plugin, its hooks or its server off here.
+    pub(crate) fn switches(&self) -> Vec<Hindrance> {
+        let parsed = |files: &[(PathBuf, String)]| -> Vec<(PathBuf, Value)> {
+            let values = files.iter().map(|(file, text)| {
+                let value = serde_json::from_str(text).unwrap_or_default();
+                (file.clone(), value)
+            });
+            values.collect()
+        };
+        let mut found = switches::of_all(&parsed(&self.settings), &parsed(&self.managed));
+        found.extend(self.listed("disabledMcpServers", PLUGIN_SERVER));
+        found
+    }
+
+    /// Entries that start a second gateway, or hide the plugin's.
+    pub(crate) fn beside_plugin(&self) -> Vec<Hindrance> {
+        let user = self.user[SERVERS].get(ENTRY).map(|_| "user");
+        let project = self.of_project().map(|_| "project");
+        let folder = self.of_folder().map(|_| "local");
+        let entries = [user, project, folder].into_iter().flatten();
+        let found = entries.map(|scope| Hindrance {
+            said: format!(
+                "beside the plugin's server there is an entry \"{ENTRY}\" of scope {scope}: a second gateway, or one in its place"
+            ),
+            remedy: format!("`claude mcp remove {ENTRY} --scope {scope}` removes that"),
+            is_fatal: false,
+        });
+        found.collect()
+    }
+
+    /// Whether the person said that this folder, or one around it, can be trusted.
+    pub(crate) fn is_trusted(&self) -> bool {
+        let folders = self.folders.iter().flat_map(|it| Path::new(it).ancestors());
+        let mut kept = folders.filter_map(|it| self.user["projects"].get(it.to_str()?));
+        kept.any(|kept| kept["hasTrustDialogAccepted"] == true)
+    }
+
+    /// The lists of this name that have a server.
+    fn listed(&self, list: &str, server: &str) -> Vec<Hindrance> {
         let has_shim = |kept: &Value| {
             let names = kept[list].as_array();
-            names.is_some_and(|names| names.iter().any(|name| name == ENTRY))
+            names.is_some_and(|names| names.iter().any(|name| name == server))
         };
         let kept = self.kept_of_folder().filter(|(_, kept)| has_shim(kept));
         let kept =
@@ -134,7 +171,7 @@ impl Scopes {
             .filter(|(_, text)| has_shim(&parsed(text)));
         let settings = settings.map(|(file, _)| format!("{list} of {}", file.display()));
         let switches = kept.chain(settings).map(|place| Hindrance {
-            said: format!("it is switched off here: {place} has \"{ENTRY}\""),
+            said: format!("it is switched off here: {place} has \"{server}\""),
             remedy: "switch it on in Claude Code with /mcp, or take it out there".to_owned(),
             is_fatal: false,
         });
@@ -195,6 +232,25 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_in_the_plugins_way_is_found() {
+        let mut with = scopes(&json!({"disabledMcpServers": ["plugin:shim:shim"]}));
+        assert!(with.switches()[0].said.contains("plugin:shim:shim"));
+        assert!(with.hindrances(false).is_empty() && !with.is_trusted());
+        let remedies = |with: &Scopes| -> Vec<String> {
+            with.beside_plugin()
+                .into_iter()
+                .map(|it| it.remedy)
+                .collect()
+        };
+        assert_eq!(
+            remedies(&with),
+            ["`claude mcp remove shim --scope user` removes that"]
+        );
+        with.user = json!({"projects": {"/": {"hasTrustDialogAccepted": true}}});
+        assert!(with.is_trusted() && remedies(&with).is_empty());
+    }
+
+    #[test]
     fn what_denies_every_tool_is_found() {
         for (permissions, denials) in [
             (json!({"deny": ["mcp__shim"]}), 1),
@@ -206,7 +262,11 @@ mod tests {
             let mut with = scopes(&json!({}));
             let text = json!({ "permissions": permissions }).to_string();
             with.settings.push(("/s.json".into(), text));
-            let found = with.denials();
+            let found = with.denials(Server::Entry);
+            assert_eq!(
+                with.denials(Server::Plugin).len(),
+                usize::from(permissions["deny"].is_string())
+            );
             assert_eq!(found.len(), denials, "{permissions}");
             // What somebody wants so is no failure; what cannot be read is one.
             let is_wanted = permissions["deny"].is_array();

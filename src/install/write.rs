@@ -12,6 +12,8 @@ use crate::output::lines::block;
 
 /// Links that one path may lead through, as the kernel has it.
 const MAX_LINKS: usize = 40;
+/// Of a file that was not there: clients keep secrets of other servers in it.
+const MODE: u32 = 0o600;
 
 /// A change of one file.
 #[derive(Debug)]
@@ -19,6 +21,30 @@ pub(super) struct Edit {
     path: PathBuf,
     before: String,
     after: String,
+    kind: Kind,
+}
+
+/// Whose the file is, and what becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Another program's: it is kept beside the new one.
+    Shared,
+    /// SHIM's own: nothing else writes it.
+    Own,
+    /// It is taken away.
+    Removed,
+}
+
+/// A file that was written.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) path: PathBuf,
+    /// What it held; empty if it was not there.
+    pub(super) before: String,
+    /// What it holds now.
+    pub(super) after: String,
+    /// Where the file is kept as it was; `None` if there was none.
+    pub(super) kept: Option<PathBuf>,
 }
 
 impl Edit {
@@ -47,16 +73,59 @@ impl Edit {
             path: path.to_path_buf(),
             before,
             after,
+            kind: Kind::Shared,
+        })
+    }
+
+    /// The same, of a file that only SHIM writes: it is not kept when it changes.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or cannot be changed as it is. Nothing was written.
+    pub(super) fn own(
+        path: &Path,
+        change: impl Fn(&str) -> Result<String, String>,
+    ) -> Result<Self, CliError> {
+        let kind = Kind::Own;
+        Self::plan(path, change).map(|edit| Self { kind, ..edit })
+    }
+
+    /// Takes a file away.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub(super) fn removal(path: &Path) -> Result<Self, CliError> {
+        Ok(Self {
+            path: path.to_path_buf(),
+            before: read(path)?,
+            after: String::new(),
+            kind: Kind::Removed,
         })
     }
 
     /// Whether anything is to be written.
     pub(super) fn changes(&self) -> bool {
-        self.before != self.after
+        match self.kind {
+            Kind::Removed => self.path.symlink_metadata().is_ok(),
+            Kind::Shared | Kind::Own => self.before != self.after,
+        }
+    }
+
+    /// Prints what the file will hold, or how it would change.
+    pub(super) fn preview(&self, out: &mut dyn Write) -> std::io::Result<()> {
+        writeln!(out, "{}", self.path.display())?;
+        match self.kind {
+            Kind::Own => block(out, &self.after),
+            Kind::Shared | Kind::Removed => block(out, difference(&self.before, &self.after)),
+        }
     }
 
     fn print(&self, kept: Option<&Path>, out: &mut dyn Write) -> std::io::Result<()> {
-        writeln!(out, "{}", self.path.display())?;
+        let path = self.path.display();
+        match self.kind {
+            Kind::Own if self.before.is_empty() => return writeln!(out, "{path}: written"),
+            Kind::Removed => return writeln!(out, "{path}: taken away"),
+            Kind::Shared | Kind::Own => writeln!(out, "{path}")?,
+        }
         block(out, difference(&self.before, &self.after))?;
         match kept {
             Some(backup) => writeln!(out, "the file as it was: {}", backup.display()),
@@ -64,12 +133,24 @@ impl Edit {
         }
     }
 
+    /// Writes it, and answers where the file is kept as it was.
+    fn apply(&self) -> Result<Option<PathBuf>, CliError> {
+        match self.kind {
+            Kind::Removed => {
+                std::fs::remove_file(link_target(&self.path)?)?;
+                Ok(None)
+            }
+            Kind::Shared => replace(&self.path, &self.before, &self.after, true),
+            Kind::Own => replace(&self.path, &self.before, &self.after, false),
+        }
+    }
+
     /// Puts the file back as it was.
     fn undo(&self) -> Result<(), CliError> {
-        if self.before.is_empty() && !self.after.is_empty() {
+        if self.before.is_empty() && self.kind != Kind::Removed {
             return Ok(std::fs::remove_file(link_target(&self.path)?)?);
         }
-        replace(&self.path, &self.after, &self.before).map(drop)
+        replace(&self.path, &self.after, &self.before, false).map(drop)
     }
 }
 
@@ -77,10 +158,10 @@ impl Edit {
 ///
 /// # Errors
 /// If a file cannot be written, and what could not be put back.
-pub(super) fn write_all(edits: &[&Edit], out: &mut dyn Write) -> Result<(), CliError> {
+pub(super) fn write_all(edits: &[&Edit], out: &mut dyn Write) -> Result<Vec<Written>, CliError> {
     let mut written: Vec<(&Edit, Option<PathBuf>)> = Vec::new();
     for edit in edits.iter().filter(|edit| edit.changes()) {
-        match replace(&edit.path, &edit.before, &edit.after) {
+        match edit.apply() {
             Ok(kept) => written.push((edit, kept)),
             Err(failure) => {
                 let left: Vec<String> = written
@@ -103,7 +184,13 @@ pub(super) fn write_all(edits: &[&Edit], out: &mut dyn Write) -> Result<(), CliE
     for (edit, kept) in &written {
         edit.print(kept.as_deref(), out)?;
     }
-    Ok(())
+    let written = written.into_iter().map(|(edit, kept)| Written {
+        path: edit.path.clone(),
+        before: edit.before.clone(),
+        after: edit.after.clone(),
+        kept,
+    });
+    Ok(written.collect())
 }
 
 /// The text behind the byte order mark that some editors put at its beginning.
@@ -121,8 +208,13 @@ pub(super) fn read(path: &Path) -> Result<String, CliError> {
     }
 }
 
-/// Backs the file up and puts the new text in its place in one step. A symbolic link stays a link.
-fn replace(path: &Path, before: &str, after: &str) -> Result<Option<PathBuf>, CliError> {
+/// Puts the new text in the file's place in one step, and keeps the old file if told. A symbolic link stays a link.
+fn replace(
+    path: &Path,
+    before: &str,
+    after: &str,
+    is_kept: bool,
+) -> Result<Option<PathBuf>, CliError> {
     let target = link_target(path)?;
     let folder = target
         .parent()
@@ -131,16 +223,15 @@ fn replace(path: &Path, before: &str, after: &str) -> Result<Option<PathBuf>, Cl
     let mut unfinished = tempfile::NamedTempFile::new_in(folder)?;
     unfinished.write_all(after.as_bytes())?;
     let existed = target.exists();
-    let mode = if existed {
-        std::fs::metadata(&target)?.permissions().mode()
-    } else {
-        0o600
+    let mode = match existed {
+        true => std::fs::metadata(&target)?.permissions().mode(),
+        false => MODE,
     };
     unfinished
         .as_file()
         .set_permissions(std::fs::Permissions::from_mode(mode))?;
     unfinished.as_file().sync_all()?;
-    let backup = existed.then(|| backup_name(&target));
+    let backup = (existed && is_kept).then(|| backup_name(&target));
     if let Some(backup) = &backup {
         std::fs::copy(&target, backup)?;
     }
@@ -189,7 +280,7 @@ mod tests {
         let path = folder.path().join("c.json");
         std::fs::write(&path, "old").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        let backup = replace(&path, "old", "new").unwrap().unwrap();
+        let backup = replace(&path, "old", "new", true).unwrap().unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(std::fs::read_to_string(backup).unwrap(), "old");
         assert_eq!(
@@ -203,7 +294,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("c.json");
         std::fs::write(&path, "newer").unwrap();
-        assert!(replace(&path, "old", "new").is_err());
+        assert!(replace(&path, "old", "new", true).is_err());
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "newer");
     }
 
@@ -223,7 +314,7 @@ mod tests {
         std::os::unix::fs::symlink("second", path("first")).unwrap();
         std::os::unix::fs::symlink("dotfiles/real.json", path("second")).unwrap();
         assert_eq!(read(&path("first")).unwrap(), "");
-        assert_eq!(replace(&path("first"), "", "new").unwrap(), None);
+        assert_eq!(replace(&path("first"), "", "new", true).unwrap(), None);
         for link in ["first", "second"] {
             assert!(
                 path(link).symlink_metadata().unwrap().is_symlink(),
@@ -235,7 +326,7 @@ mod tests {
             "new"
         );
         std::os::unix::fs::symlink("round", path("round")).unwrap();
-        assert!(replace(&path("round"), "", "new").is_err());
+        assert!(replace(&path("round"), "", "new", true).is_err());
     }
 
     #[test]
@@ -247,7 +338,7 @@ mod tests {
         );
         std::fs::write(&target, "old").unwrap();
         std::os::unix::fs::symlink(&target, &link).unwrap();
-        replace(&link, "old", "new").unwrap();
+        replace(&link, "old", "new", true).unwrap();
         assert!(link.symlink_metadata().unwrap().is_symlink());
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "new");
     }
@@ -263,6 +354,7 @@ mod tests {
             path: path(name),
             before: before.to_owned(),
             after: "new".to_owned(),
+            kind: Kind::Shared,
         };
         let edits = [
             edit("first", "old"),
@@ -280,5 +372,22 @@ mod tests {
         assert!(!path("second").exists() && out.is_empty());
         write_all(&edits[..2].iter().collect::<Vec<_>>(), &mut out).unwrap();
         assert_eq!(std::fs::read_to_string(path("second")).unwrap(), "new");
+    }
+    #[test]
+    fn an_own_file_is_not_kept_and_one_that_was_taken_away_comes_back_with_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("own"), "old").unwrap();
+        let own = Edit::own(&path("own"), |_| Ok("new".to_owned())).unwrap();
+        write_all(&[&own], &mut Vec::new()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        std::fs::write(path("file"), "").unwrap();
+        let removal = Edit::removal(&path("own")).unwrap();
+        let mut refused = Edit::own(&path("other"), |_| Ok("x".to_owned())).unwrap();
+        refused.path = path("file/other");
+        write_all(&[&removal, &refused], &mut Vec::new()).unwrap_err();
+        assert_eq!(std::fs::read_to_string(path("own")).unwrap(), "new");
+        write_all(&[&removal], &mut Vec::new()).unwrap();
+        assert!(!path("own").exists() && !Edit::removal(&path("own")).unwrap().changes());
     }
 }

@@ -150,6 +150,9 @@ fn tries(task: &Task, fields: &mut Fields<'_>) -> io::Result<()> {
     if let Some(timeout) = duration(task.timeout) {
         fields.line("time limit", format_args!("{} each", span(timeout)))?;
     }
+    if let Some(budget) = task.max_budget {
+        fields.line("budget", format_args!("{budget:.2} US$ in all"))?;
+    }
     if let Some(usage) = task.usage {
         fields.line("cost", cost(&usage))?;
     }

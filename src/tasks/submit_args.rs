@@ -9,7 +9,7 @@ use shim_proto::coordination::v1::{
     ApprovalGates, AssignmentStrategy, FailurePolicy, FileHint, MergeStrategy, OverlapPolicy,
     Requirements, SplitPolicy, SubmitTaskRequest, Subtask, WorkerKind,
 };
-use shim_proto::limits::task::{LAST_PRIORITY, MAX_ATTEMPTS, MAX_PAYLOAD_BYTES};
+use shim_proto::limits::task::{LAST_PRIORITY, MAX_ATTEMPTS, MAX_COST_USD, MAX_PAYLOAD_BYTES};
 
 use super::labels::{Executor, Merging, OnFailure, Overlap, Strategy};
 use super::subtask_file;
@@ -163,6 +163,9 @@ struct OutcomeArgs {
     /// How long one attempt may take, 1s to 12h [default: 5m with an executor, no limit in a chat]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     timeout: Option<Duration>,
+    /// What all attempts of each task may cost together, in US dollars; an agent is stopped at it [default: no bound]
+    #[arg(long, value_name = "USD", value_parser = budget)]
+    max_budget: Option<f64>,
     /// Nobody starts it before `shim tasks approve`
     #[arg(long)]
     approve_start: bool,
@@ -231,6 +234,7 @@ impl Args {
             max_attempts: outcome.max_attempts.unwrap_or_default(),
             backoff: outcome.backoff.map(proto_duration).transpose()?,
             timeout: outcome.timeout.map(proto_duration).transpose()?,
+            max_budget: outcome.max_budget,
             on_failure: chosen::<_, FailurePolicy>(outcome.on_failure),
             merge: chosen::<_, MergeStrategy>(outcome.merge),
             strategy: chosen::<_, AssignmentStrategy>(assignment.strategy),
@@ -241,6 +245,15 @@ impl Args {
             parent_id: String::new(),
         })
     }
+}
+
+/// US dollars, as the contract takes them.
+fn budget(typed: &str) -> Result<f64, String> {
+    let dollars = typed.trim_start_matches('$').parse::<f64>();
+    let dollars = dollars.ok().filter(|it| *it > 0.0 && *it <= MAX_COST_USD);
+    dollars.ok_or_else(|| {
+        format!("write US dollars, more than 0 and at most {MAX_COST_USD}, such as 2.50")
+    })
 }
 
 /// A choice as the contract numbers it; 0, which leaves it to the service, if none was typed.

@@ -13,6 +13,7 @@ pub(crate) mod redis_log;
 pub(crate) mod redis_settings;
 pub(crate) mod redis_trouble;
 pub(crate) mod services;
+mod spool_reader;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -121,12 +122,15 @@ async fn run_services(
         listeners,
         shutdown,
     } = bound;
+    let spool = spool_reader::Source::of(&config, &socket)?;
     let (services, store) = services::build(config, redis, socket, &shutdown).await?;
     let idle_watch = idle::watch(server.activity(), idle_exit, &store, shutdown.clone());
     ready()?;
     tracing::info!(pid = std::process::id(), "the stack serves");
+    let hooks = spool_reader::spawn(spool, &shutdown);
     let served = service::serve(&services, server, listeners, shutdown.clone());
     let (served, ()) = tokio::join!(served, idle_watch);
+    hooks.finish().await;
     store.finish().await;
     Ok(served?)
 }

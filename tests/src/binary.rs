@@ -54,6 +54,42 @@ pub fn node() -> Option<PathBuf> {
     found.join("node_modules").is_dir().then_some(found)
 }
 
+/// The version of Claude Code that the tests are made for, as `tests/claude/package.json` pins it.
+///
+/// # Panics
+/// If that file names none.
+#[must_use]
+pub fn claude_version() -> String {
+    let pinned: serde_json::Value =
+        serde_json::from_str(include_str!("../claude/package.json")).expect("it is JSON");
+    let version = pinned["optionalDependencies"]["@anthropic-ai/claude-code-linux-x64"].as_str();
+    version.expect("it names a version").to_owned()
+}
+
+/// The real Claude Code; `None` if there is none for this kind of machine.
+///
+/// # Panics
+/// If there is one and it is not installed: a test of a real client that silently tests nothing would be worse.
+#[must_use]
+pub fn claude() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("SHIM_CLAUDE") {
+        return Some(PathBuf::from(path));
+    }
+    let machine = match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("linux", "x86_64") => "linux-x64",
+        ("linux", "aarch64") => "linux-arm64",
+        _ => return None,
+    };
+    let package = format!("claude/node_modules/@anthropic-ai/claude-code-{machine}/claude");
+    let program = target_dir().join(package);
+    assert!(
+        program.is_file(),
+        "{} is missing: run `make test` (it makes target/claude), or name the program with SHIM_CLAUDE",
+        program.display()
+    );
+    Some(program)
+}
+
 /// The target folder.
 ///
 /// # Panics

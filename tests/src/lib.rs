@@ -12,6 +12,7 @@ pub mod binary;
 pub mod calls;
 pub mod census;
 pub mod chaos;
+pub mod claude;
 pub mod coordination;
 pub mod mcp;
 pub mod mount;

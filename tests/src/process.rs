@@ -59,3 +59,27 @@ pub fn parent(pid: u32) -> Option<u32> {
     }
     fields.next()?.parse().ok()
 }
+
+/// `pid` and all that it and its children started, as far as they live.
+#[must_use]
+pub fn family(pid: u32) -> Vec<u32> {
+    let mut family = vec![pid];
+    let mut seen = 0;
+    while let Some(member) = family.get(seen) {
+        family.extend(children(*member));
+        seen += 1;
+    }
+    family
+}
+
+/// The first of the family of `pid` that runs this program, or has this text in its command line.
+#[must_use]
+pub fn relative(pid: u32, program_or_text: &str) -> Option<u32> {
+    let is_wanted = |pid: &u32| {
+        let program = std::fs::read_link(format!("/proc/{pid}/exe"));
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        program.is_ok_and(|it| it.as_os_str() == program_or_text)
+            || String::from_utf8_lossy(&line).contains(program_or_text)
+    };
+    family(pid).into_iter().find(is_wanted)
+}

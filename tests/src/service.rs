@@ -35,6 +35,8 @@ pub struct Launch {
     data_dir: PathBuf,
     environment: Vec<(String, String)>,
     umask: Option<&'static str>,
+    /// The words that go before the program; they must become it.
+    entry: Vec<String>,
 }
 
 /// The service did not become ready.
@@ -86,6 +88,12 @@ impl Launch {
         Self::of("up", "shim.worker.v1.WorkerService", data_dir).env("SHIM_REDIS_URL", redis_url)
     }
 
+    /// The local stack with a Redis of its own; ready when it gives out tasks.
+    #[must_use]
+    pub fn own_stack(data_dir: &Path) -> Self {
+        Self::of("up", "shim.worker.v1.WorkerService", data_dir)
+    }
+
     fn of(subcommand: &'static str, health: &'static str, data_dir: &Path) -> Self {
         Self {
             subcommand,
@@ -94,6 +102,7 @@ impl Launch {
             data_dir: data_dir.to_path_buf(),
             environment: Vec::new(),
             umask: None,
+            entry: Vec::new(),
         }
     }
 
@@ -108,6 +117,13 @@ impl Launch {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Through these words, such as `nsenter`, which become the program.
+    #[must_use]
+    pub fn entry(mut self, words: Vec<String>) -> Self {
+        self.entry = words;
         self
     }
 
@@ -137,9 +153,14 @@ impl Launch {
             .append(true)
             .open(&log_path)
             .expect("the log can be written");
-        let mut command = match self.umask {
-            Some(umask) => command_under_umask(umask, binary::shim()),
-            None => Command::new(binary::shim()),
+        let mut command = match (self.umask, self.entry.split_first()) {
+            (Some(umask), _) => command_under_umask(umask, binary::shim()),
+            (None, Some((entry, words))) => {
+                let mut command = Command::new(entry);
+                command.args(words).arg(binary::shim());
+                command
+            }
+            (None, None) => Command::new(binary::shim()),
         };
         command
             .arg("--data-dir")

@@ -3,6 +3,7 @@
 
 mod answers;
 mod bad_input;
+mod claude_code;
 mod code;
 mod command_line;
 mod coordination;

@@ -6,5 +6,6 @@
 pub mod hook_input;
 pub mod live_session;
 pub mod status_line;
+mod texts;
 pub mod tool_input;
 pub mod transcript;

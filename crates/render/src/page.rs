@@ -47,6 +47,12 @@ impl Page {
         self.0.len()
     }
 
+    /// What the page takes of a client's limit; see [`text::weight`].
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        text::weight(&self.0)
+    }
+
     /// A further line of ours.
     pub fn line(&mut self, line: impl Display) {
         self.begin_own();
@@ -111,11 +117,13 @@ impl Page {
         }
     }
 
-    /// At most `max` bytes of the page, and whether that is all of it. What is set off stays so.
+    /// At most `max` of the page by its [`text::weight`], and whether that is all of it. What is set off stays so.
     #[must_use]
     pub fn cut(self, max: usize) -> (Self, bool) {
-        let is_whole = self.len() <= max;
-        (Self(text::cut_bytes(&self.0, max).into_owned()), is_whole)
+        match text::cut_weight(&self.0, max) {
+            std::borrow::Cow::Borrowed(whole) if whole.len() == self.0.len() => (self, true),
+            cut => (Self(cut.into_owned()), false),
+        }
     }
 
     /// Begins a line of ours, apart from a quotation.

@@ -1,24 +1,25 @@
-//! The lists of the resume prompt. Each gets a share of the room, and what is left out is counted.
+//! The lists of the resume prompt. Each gets a share of the room and stays within it, and what is left out is counted.
 
 use crate::page::Page;
-use crate::text::cut_bytes;
+use crate::text::{cut_weight, weight};
 
 /// Entries of a list that are shown.
 const MAX_ITEMS: usize = 40;
-/// Entries of a list whose first ones matter most.
-const MAX_RANKED: usize = 100;
-const MAX_ITEM_BYTES: usize = 400;
+const MAX_ITEM: usize = 300;
 /// An entry with what sets it off.
-const MAX_SHOWN_ITEM_BYTES: usize = MAX_ITEM_BYTES + 200;
-/// The heading and the line that counts what is left out.
-const FRAME_BYTES: usize = 160;
+const MAX_SHOWN_ITEM: usize = MAX_ITEM + 60;
+/// The heading, the line that counts what is left out, and the ends of lines between.
+const FRAME: usize = 170;
+const END_OF_LINE: usize = 2;
+/// Less of an entry says nothing.
+const SHORTEST: usize = 40;
 
 /// A list with its heading.
 pub(crate) struct Section {
     title: &'static str,
     /// What the entries are, in the plural.
     noun: &'static str,
-    /// The first and the last entries, as many as are ever shown.
+    /// As many entries as are ever shown, those that matter most first.
     items: Vec<Page>,
     /// How many entries there are.
     total: usize,
@@ -30,144 +31,153 @@ pub(crate) struct Section {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// The first entries matter most.
-    Ranked,
-    /// Steps and checks matter from the front, decisions and finished steps from the back: both ends stay.
-    InOrder,
+    First,
+    /// The last entries are the newest and matter most; they stand in their order.
+    Last,
     /// One text.
     Text,
 }
 
 impl Section {
-    /// A list of foreign texts.
-    pub(crate) fn of_foreign<T: AsRef<str>>(
+    /// A list of foreign texts, of which the first matter most: what comes next.
+    pub(crate) fn of_first<T: AsRef<str>>(
         title: &'static str,
         noun: &'static str,
         texts: &[T],
     ) -> Self {
-        Self::of(Kind::InOrder, title, noun, texts, |text| {
-            let text = text.as_ref();
-            let mut page = Page::default();
-            page.item(&cut_bytes(text, MAX_ITEM_BYTES));
-            let (page, is_whole) = page.cut(MAX_SHOWN_ITEM_BYTES);
-            (page, is_whole && text.len() <= MAX_ITEM_BYTES)
-        })
+        Self::of(Kind::First, title, noun, texts.iter(), texts.len(), foreign)
+    }
+
+    /// A list of foreign texts in the order in which they came, of which the newest matter most.
+    pub(crate) fn of_newest<T: AsRef<str>>(
+        title: &'static str,
+        noun: &'static str,
+        texts: &[T],
+    ) -> Self {
+        let newest = texts.iter().rev();
+        Self::of(Kind::Last, title, noun, newest, texts.len(), foreign)
     }
 
     /// A list of lines of ours, with foreign values in them; what matters most comes first.
     pub(crate) fn of_lines(title: &'static str, noun: &'static str, lines: &[String]) -> Self {
-        Self::of(Kind::Ranked, title, noun, lines, |line| {
-            Page::of(format_args!("- {line}")).cut(2 * MAX_SHOWN_ITEM_BYTES)
-        })
+        let show = |line: &String| Page::of(format_args!("- {line}")).cut(2 * MAX_SHOWN_ITEM);
+        Self::of(Kind::First, title, noun, lines.iter(), lines.len(), show)
     }
 
-    /// One foreign text, of which at most `max` bytes are shown.
+    /// One foreign text, of which at most `max` is shown.
     pub(crate) fn of_text(title: &'static str, noun: &'static str, text: &str, max: usize) -> Self {
+        let shown = cut_weight(text, max);
         let mut page = Page::default();
         if !text.is_empty() {
-            page.quote(&cut_bytes(text, max));
+            page.quote(&shown);
         }
         Self {
             title,
             noun,
             total: usize::from(!text.is_empty()),
             items: vec![page],
-            whole: vec![text.len() <= max],
+            whole: vec![shown.len() == text.len()],
             kind: Kind::Text,
         }
     }
 
-    fn of<T>(
+    fn of<'a, T: 'a>(
         kind: Kind,
         title: &'static str,
         noun: &'static str,
-        all: &[T],
+        best_first: impl Iterator<Item = &'a T>,
+        total: usize,
         show: impl Fn(&T) -> (Page, bool),
     ) -> Self {
-        let half = MAX_ITEMS / 2;
-        let ends: Vec<&T> = match all.len() {
-            _ if kind == Kind::Ranked => all.iter().take(MAX_RANKED).collect(),
-            few if few <= MAX_ITEMS => all.iter().collect(),
-            many => all[..half].iter().chain(&all[many - half..]).collect(),
-        };
-        let (items, whole): (Vec<Page>, Vec<bool>) = ends.into_iter().map(show).unzip();
+        let (items, whole) = best_first.take(MAX_ITEMS).map(show).unzip();
         Self {
             title,
             noun,
-            total: all.len(),
             items,
+            total,
             whole,
             kind,
         }
     }
 
-    /// The bytes that all shown entries take.
+    /// What all shown entries take.
     pub(crate) fn need(&self) -> usize {
         match self.total {
             0 => 0,
-            _ => FRAME_BYTES + self.items.iter().map(|item| item.len() + 1).sum::<usize>(),
+            _ => FRAME + self.need_of_items(),
         }
     }
 
-    /// Writes the list within `share` bytes, and yields what is not in it, in words.
+    fn need_of_items(&self) -> usize {
+        let items = self.items.iter();
+        items.map(|item| item.weight() + END_OF_LINE).sum()
+    }
+
+    /// Writes the list within `share`, and yields what is not in it, in words.
     pub(crate) fn write(self, page: &mut Page, share: usize) -> Option<String> {
         if self.total == 0 {
             return None;
         }
+        let room = share.saturating_sub(FRAME);
+        if room < self.need_of_items().min(SHORTEST) {
+            return Some(self.all_left_out());
+        }
+        let mut shown = self.fitting(room);
+        let left_out = self.total - shown.len();
+        let cut = shown.iter().filter(|(_, is_whole)| !is_whole).count();
         if !page.is_empty() {
             page.gap();
         }
         page.line(format_args!("## {}", self.title));
-        let room = share.saturating_sub(FRAME_BYTES);
-        if let ([text], Kind::Text) = (self.items.as_slice(), self.kind) {
-            let (text, is_whole) = text.clone().cut(room.max(FRAME_BYTES));
-            page.append(&text);
-            let is_all = is_whole && self.whole == [true];
-            return (!is_all).then(|| format!("the end of the {}", self.noun));
+        if self.kind == Kind::Last {
+            shown.reverse();
+            if left_out > 0 {
+                page.line(format_args!(
+                    "- ... {left_out} earlier ones in the checkpoint ..."
+                ));
+            }
         }
-        let (front, back) = self.ends(room);
-        let left_out = self.total - front - back;
-        let count = self.items.len();
-        for item in &self.items[..front] {
+        for (item, _) in &shown {
             page.append(item);
         }
-        if left_out > 0 {
+        if left_out > 0 && self.kind == Kind::First {
             page.line(format_args!("- ... {left_out} more in the checkpoint ..."));
         }
-        for item in &self.items[count - back..] {
-            page.append(item);
-        }
-        let shown = self.whole[..front]
-            .iter()
-            .chain(&self.whole[count - back..]);
-        let cut = shown.filter(|is_whole| !**is_whole).count();
         self.missing(left_out, cut)
     }
 
-    /// How many entries fit, from the front and from the back in turn.
-    fn ends(&self, room: usize) -> (usize, usize) {
-        let (mut front, mut back, mut left) = (0, 0, room);
-        let count = self.items.len();
-        while front + back < count {
-            let takes_front = front <= back || self.kind == Kind::Ranked;
-            let next = if takes_front { front } else { count - 1 - back };
-            let bytes = self.items[next].len() + 1;
-            if bytes > left && front + back > 0 {
+    /// The entries that fit, those that matter most first, and whether each is whole. The first one is cut to fit.
+    fn fitting(&self, room: usize) -> Vec<(Page, bool)> {
+        let (mut shown, mut left) = (Vec::new(), room);
+        for (item, is_whole) in self.items.iter().zip(&self.whole) {
+            let taken = item.weight() + END_OF_LINE;
+            if taken > left {
+                if shown.is_empty() {
+                    let (cut, _) = item.clone().cut(left.saturating_sub(END_OF_LINE));
+                    shown.push((cut, false));
+                }
                 break;
             }
-            left = left.saturating_sub(bytes);
-            if takes_front {
-                front += 1;
-            } else {
-                back += 1;
-            }
+            left -= taken;
+            shown.push((item.clone(), *is_whole));
         }
-        (front, back)
+        shown
+    }
+
+    fn all_left_out(&self) -> String {
+        match self.kind {
+            Kind::Text => format!("the {}", self.noun),
+            Kind::First | Kind::Last => format!("all {} {}", self.total, self.noun),
+        }
     }
 
     fn missing(&self, left_out: usize, cut: usize) -> Option<String> {
-        let Self { noun, total, .. } = self;
+        let Self {
+            noun, total, kind, ..
+        } = self;
         match (left_out, cut) {
             (0, 0) => None,
+            (0, _) if *kind == Kind::Text => Some(format!("the end of the {noun}")),
             (0, cut) => Some(format!("the end of {cut} of {total} {noun}")),
             (left_out, 0) => Some(format!("{left_out} of {total} {noun}")),
             (left_out, cut) => Some(format!(
@@ -175,6 +185,15 @@ impl Section {
             )),
         }
     }
+}
+
+/// A foreign text as an entry, and whether all of it is there.
+fn foreign<T: AsRef<str>>(text: &T) -> (Page, bool) {
+    let text = text.as_ref();
+    let mut page = Page::default();
+    page.item(&cut_weight(text, MAX_ITEM));
+    let (page, is_whole) = page.cut(MAX_SHOWN_ITEM);
+    (page, is_whole && weight(text) <= MAX_ITEM)
 }
 
 /// The shares of a room: small needs are met, and large ones get as much as each other of what is left.
@@ -203,23 +222,50 @@ mod tests {
     }
 
     #[test]
-    fn a_long_list_keeps_its_ends_and_says_what_is_missing() {
+    fn a_long_list_keeps_what_matters_most_and_says_what_is_missing() {
         let items: Vec<_> = (0..100).map(|n| format!("step {n}.")).collect();
         let mut page = Page::default();
-        let missing = Section::of_foreign("Steps", "steps", &items).write(&mut page, 10_000);
+        let missing = Section::of_first("Steps", "steps", &items).write(&mut page, 10_000);
         let text = page.as_str();
         assert!(
-            text.contains("step 0.") && text.contains("step 99.") && !text.contains("step 50.")
+            text.contains("step 0.") && text.contains("step 39.") && !text.contains("step 40.")
         );
-        assert!(text.contains("- ... 60 more in the checkpoint ..."));
-        let kept = text.lines().filter(|line| line.contains("step ")).count();
-        assert_eq!(kept, MAX_ITEMS);
+        assert!(text.ends_with("- ... 60 more in the checkpoint ..."));
         assert_eq!(missing.as_deref(), Some("60 of 100 steps"));
 
         let mut page = Page::default();
-        let long = ["a".repeat(1_000), "b".into(), "c".repeat(1_000)];
-        let missing = Section::of_foreign("Steps", "steps", &long).write(&mut page, 600);
-        assert!(page.len() <= 600, "{page}");
-        assert_eq!(missing.as_deref(), Some("2 of 3 steps, and the end of 1"));
+        Section::of_newest("Steps", "steps", &items).write(&mut page, 10_000);
+        let text = page.as_str();
+        let begin = "## Steps\n- ... 60 earlier ones in the checkpoint ...\n- step 60.\n";
+        assert!(
+            text.starts_with(begin) && text.ends_with("- step 99."),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_section_stays_within_its_share_or_is_left_out() {
+        let long = ["a\n".repeat(1_000), "b".into(), "c\"".repeat(1_000)];
+        for share in 0..900 {
+            for section in [
+                Section::of_first("Steps", "steps", &long),
+                Section::of_newest("Steps", "steps", &long),
+                Section::of_text("Steps", "steps", &long[0], 700),
+            ] {
+                let mut page = Page::of("before");
+                let before = page.weight();
+                let missing = section.write(&mut page, share);
+                assert!(page.weight() - before <= share, "{share}: {page}");
+                assert!(missing.is_some());
+            }
+        }
+        let mut page = Page::default();
+        let missing = Section::of_first("Steps", "steps", &long).write(&mut page, 800);
+        assert_eq!(missing.as_deref(), Some("1 of 3 steps, and the end of 1"));
+        let missing = Section::of_first("Steps", "steps", &long).write(&mut page, 180);
+        assert_eq!(missing.as_deref(), Some("all 3 steps"));
+        let short = Section::of_first("Steps", "steps", &["x"]);
+        let need = short.need();
+        assert_eq!(short.write(&mut page, need), None, "a short one is whole");
     }
 }

@@ -2,116 +2,125 @@
 //!
 //! The prompt states facts, not orders, and proposes only open steps.
 //!
-//! (A) What the checks showed stands first, before any text of the checkpoint, and has room of its own.
-//! (B) It stays within [`MAX_PROMPT_BYTES`] for every checkpoint: of a long list it drops the middle. What is left out is
-//! said at the beginning, with the place where all of it is.
+//! (A) What the checks showed stands first, before any text of the checkpoint, and has room of its own. So have the task,
+//! the open steps and the calls of tools that were in hand.
+//! (B) It stays within [`MAX_PROMPT`] for every checkpoint, as a text and within a JSON document: of what comes next it keeps
+//! the first, of all else the newest. What is left out is said at the beginning, with the place where all of it is.
 //! (C) No text of a checkpoint can pass for a line of the prompt: [`Page`] sets off what has several lines.
+//! (D) What was observed of the client is marked so; all else was told by the model.
 
-use std::time::Duration;
+use std::time::SystemTime;
 
-use shim_proto::checkpoint::v1::{
-    Checkpoint, CheckpointState, Claim, ClaimKind, ClaimVerdict as Verdict, Interruption,
-    InterruptionCause, OpenTask,
-};
+use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState, Interruption, InterruptionCause};
 
 use crate::figures::percent;
+use crate::observed;
 use crate::page::Page;
+use crate::prompt_checks::{checked_items, verdict_sentence};
+use crate::prompt_parts::{lists, open_calls};
 use crate::prompt_sections::{Section, shares};
-use crate::session_tasks;
-use crate::text::{self, cut_bytes};
-use crate::time::span;
+use crate::text::{self, cut_weight};
+use crate::time::{moment, span};
 
-/// The longest prompt.
-pub const MAX_PROMPT_BYTES: usize = 32 * 1024;
+pub use crate::prompt_input::{PromptInput, Reader};
+
+/// The longest prompt, in characters as a JSON string holds them ([`text::weight`]). An answer of a tool with the prompt and
+/// its ids stays within 6,000.
+pub const MAX_PROMPT: usize = 5_000;
 
 /// Room that files and repository have for themselves.
-const CHECKS_BYTES: usize = 12 * 1024;
+const CHECKS: usize = 800;
+/// Room that the open steps have for themselves.
+const NEXT: usize = 800;
+/// Room that the calls of tools in hand have for themselves.
+const CALLS: usize = 600;
 /// Room for the line that says what was left out.
-const LEFT_OUT_BYTES: usize = 1_024;
-const MAX_NAME: usize = 400;
-const MAX_TASK_BYTES: usize = 1_600;
-const MAX_SUMMARY_BYTES: usize = 6_000;
-/// Steps of another task that its line names.
-const MAX_NEXT_STEPS: usize = 3;
-const MAX_NEXT_STEP_CHARACTERS: usize = 100;
-
-/// The reader of the prompt.
-#[derive(Debug, Clone, Copy)]
-pub enum Reader<'a> {
-    /// The session of the checkpoint, restored.
-    SameSession {
-        /// What interrupted the session, if anything did.
-        interruption: Option<&'a Interruption>,
-        /// The numbers of newer checkpoints that are damaged or missing.
-        damaged: &'a [u64],
-    },
-    /// Another worker that goes on with the task.
-    NextWorker,
-}
-
-/// What the prompt is made of.
-#[derive(Debug, Clone, Copy)]
-pub struct PromptInput<'a> {
-    /// The checkpoint's header.
-    pub checkpoint: &'a Checkpoint,
-    /// The checkpoint's content.
-    pub state: &'a CheckpointState,
-    /// The verdicts on that content, from [`crate::verification::verify_claims`].
-    pub claims: &'a [Claim],
-    /// The time since the checkpoint was saved; `None` if it is unknown.
-    pub age: Option<Duration>,
-    /// The session's other unfinished tasks.
-    pub others: &'a [OpenTask],
-    /// The reader.
-    pub reader: Reader<'a>,
-}
+const LEFT_OUT: usize = 420;
+const MAX_ID: usize = 64;
+const MAX_EVIDENCE: usize = 200;
+const MAX_TASK: usize = 600;
+const MAX_SHOWN_TASK: usize = MAX_TASK + 60;
+/// Numbers of damaged checkpoints that are named.
+const MAX_DAMAGED: usize = 10;
 
 /// Writes the prompt.
 #[must_use]
 pub fn build_prompt(input: &PromptInput<'_>) -> String {
-    let mut checks = Page::default();
+    let mut left_out = Vec::new();
+    let mut write = |section: Section, room: usize| {
+        let mut page = Page::default();
+        left_out.extend(section.write(&mut page, room));
+        page
+    };
     let lines = checked_items(input.claims);
-    let section = Section::of_lines("Files and repository, checked just now", "checks", &lines);
-    let mut left_out: Vec<String> = section
-        .write(&mut checks, CHECKS_BYTES)
-        .into_iter()
-        .collect();
+    let checks = Section::of_lines("Files and repository, checked just now", "checks", &lines);
+    let checks = write(checks, CHECKS);
+    let calls = write(open_calls(input.state, now(input)), CALLS);
 
-    let (task, is_whole) = task(&input.state.current_task);
-    if !is_whole {
-        left_out.push("the end of the task".to_owned());
-    }
+    let (task, is_whole) = task(input.state);
     let mut head = verdict(input);
     let mut own = Page::default();
     write_state(&mut own, input);
-    let taken = head.len() + own.len() + task.len() + checks.len() + LEFT_OUT_BYTES;
-    let mut body = Page::default();
-    let sections = sections(input);
-    let needs: Vec<usize> = sections.iter().map(Section::need).collect();
-    let shares = shares(&needs, MAX_PROMPT_BYTES.saturating_sub(taken));
-    for (section, share) in sections.into_iter().zip(shares) {
-        left_out.extend(section.write(&mut body, share));
+    let parts = [&head, &own, &task, &calls, &checks];
+    let parts: usize = parts.iter().map(|part| part.weight() + GAP).sum();
+    let room = MAX_PROMPT.saturating_sub(parts + LEFT_OUT + 2 * GAP);
+    let body = write_lists(input, room, &mut left_out);
+    if !is_whole {
+        left_out.insert(0, "the end of the task".to_owned());
     }
+
     if !left_out.is_empty() {
         head.append(&left_out_line(&left_out, input.checkpoint));
     }
     head.append(&own);
-    head.gap();
-    head.append(&task);
-    for part in [&checks, &body].into_iter().filter(|part| !part.is_empty()) {
+    let parts = [&task, &calls, &checks, &body];
+    for part in parts.into_iter().filter(|part| !part.is_empty()) {
         head.gap();
         head.append(part);
     }
-    let (page, _) = head.cut(MAX_PROMPT_BYTES - 1);
+    let (page, _) = head.cut(MAX_PROMPT - 2);
     format!("{page}\n")
 }
 
+/// Two ends of lines.
+const GAP: usize = 4;
+
+/// The lists within `room`: the open steps have some of their own, and the others share the rest.
+fn write_lists(input: &PromptInput<'_>, room: usize, left_out: &mut Vec<String>) -> Page {
+    let lists = lists(input);
+    let others = lists.before.iter().chain(&lists.after);
+    let needs: Vec<usize> = others.map(Section::need).collect();
+    let kept = lists.open.need().min(NEXT).min(room);
+    let mut shares = shares(&needs, room - kept);
+    let unused = room - kept - shares.iter().sum::<usize>();
+    shares.insert(lists.before.len(), kept + unused);
+    let mut page = Page::default();
+    let open = std::iter::once(lists.open);
+    let sections = lists.before.into_iter().chain(open).chain(lists.after);
+    for (section, share) in sections.zip(shares) {
+        left_out.extend(section.write(&mut page, share));
+    }
+    page
+}
+
+/// The present, as far as the time of the checkpoint and its age tell it.
+fn now(input: &PromptInput<'_>) -> Option<SystemTime> {
+    let saved_at = moment(input.checkpoint.created_at.as_ref())?;
+    saved_at.checked_add(input.age?)
+}
+
 /// The task, and whether all of it is there.
-fn task(current_task: &str) -> (Page, bool) {
+fn task(state: &CheckpointState) -> (Page, bool) {
+    let name = match state.is_task_observed {
+        true => "Task (observed, the last prompt)",
+        false => "Task",
+    };
+    let shown = cut_weight(&state.current_task, MAX_TASK);
+    let is_whole = shown.len() == state.current_task.len();
     let mut task = Page::default();
-    task.field("Task", &cut_bytes(current_task, MAX_TASK_BYTES));
-    let (task, is_whole) = task.cut(MAX_TASK_BYTES + MAX_NAME);
-    (task, is_whole && current_task.len() <= MAX_TASK_BYTES)
+    task.field(name, &shown);
+    let (task, is_page_whole) = task.cut(MAX_SHOWN_TASK);
+    (task, is_whole && is_page_whole)
 }
 
 /// The title and what the checks showed. No stored text stands before or in it.
@@ -127,65 +136,32 @@ fn verdict(input: &PromptInput<'_>) -> Page {
 
 /// What is not in the prompt, and where all of it is.
 fn left_out_line(left_out: &[String], checkpoint: &Checkpoint) -> Page {
-    Page::of(format_args!(
-        "Left out here, since it is long: {}. All of it is in the resource shim://checkpoints/{}, and \
-         `shim sessions show {} --json` prints it.",
-        left_out.join("; "),
-        text::name(&checkpoint.id, MAX_NAME),
-        text::name(&checkpoint.session_id, MAX_NAME),
-    ))
-    .cut(LEFT_OUT_BYTES)
-    .0
-}
-
-/// The lists of the checkpoint in their order.
-fn sections(input: &PromptInput<'_>) -> Vec<Section> {
-    let state = input.state;
-    let others: Vec<String> = input.others.iter().map(other_task).collect();
-    vec![
-        Section::of_foreign("Decisions taken", "decisions", &state.decisions),
-        Section::of_foreign(
-            "Finished (do not repeat)",
-            "finished steps",
-            &state.completed_steps,
-        ),
-        Section::of_foreign(
-            "Open steps, in order",
-            "open steps",
-            &open_steps(input.claims),
-        ),
-        Section::of_foreign(
-            "Left open when the task was saved as finished (nobody said that they were done)",
-            "steps left open",
-            &state.left_open_steps,
-        ),
-        Section::of_foreign("Blockers", "blockers", &state.blockers),
-        Section::of_text(
-            "Summary, as it was given last",
-            "summary",
-            &state.summary,
-            MAX_SUMMARY_BYTES,
-        ),
-        Section::of_lines(
-            "Other unfinished tasks of this session",
-            "other tasks",
-            &others,
-        ),
-    ]
+    let place = format!(
+        ". All of it is in the resource shim://checkpoints/{}, and `shim sessions show {} --json` prints it.",
+        text::name(&checkpoint.id, MAX_ID),
+        text::name(&checkpoint.session_id, MAX_ID),
+    );
+    let list = left_out.join("; ");
+    let begin = "Left out here, since it is long: ";
+    let room = LEFT_OUT.saturating_sub(text::weight(&place) + begin.len());
+    Page::of(format_args!("{begin}{}{place}", cut_weight(&list, room)))
 }
 
 /// How far the work was, what the session lost, and what does not hold any more.
 fn write_state(page: &mut Page, input: &PromptInput<'_>) {
-    let checkpoint = input.checkpoint;
+    let (checkpoint, state) = (input.checkpoint, input.state);
     let saved = match input.age {
         Some(age) => format!("saved {} ago", span(age)),
         None => "saved".to_owned(),
     };
+    let progress = match state.is_task_observed {
+        true => "not told".to_owned(),
+        false => percent(state.progress),
+    };
     page.line(format_args!(
-        "Progress: {}, {saved} as checkpoint {} of session {}.",
-        percent(input.state.progress),
+        "Progress: {progress}, {saved} as checkpoint {} of session {}.",
         checkpoint.number,
-        text::one_line(&checkpoint.session_id, MAX_NAME)
+        text::one_line(&checkpoint.session_id, MAX_ID)
     ));
     if let Reader::SameSession {
         interruption,
@@ -194,7 +170,26 @@ fn write_state(page: &mut Page, input: &PromptInput<'_>) {
     {
         write_loss(page, interruption, damaged);
     }
-    write_taken_back(page, input.state);
+    write_taken_back(page, state);
+    write_origin(page, state);
+}
+
+/// Where the facts come from, and how the last turn stood.
+fn write_origin(page: &mut Page, state: &CheckpointState) {
+    let Some(seen) = observed::of_state(state) else {
+        return;
+    };
+    page.line(match state.is_task_observed {
+        true => "All of it was observed of the client; the model saved nothing by itself.",
+        false => {
+            "Told by the model when it saved, but for what is marked (observed): that was seen of its client."
+        }
+    });
+    if let Some(failure) = observed::turn_failure(seen) {
+        page.line(format_args!("The last turn failed (observed): {failure}."));
+    } else if seen.is_in_turn {
+        page.line("When it was last seen, a turn was running (observed).");
+    }
 }
 
 /// What the session lost: its process, and newer checkpoints.
@@ -204,11 +199,15 @@ fn write_loss(page: &mut Page, interruption: Option<&Interruption>, damaged: &[u
             "The session was interrupted: {} ({} sure; {}).",
             cause_phrase(interruption.cause()),
             percent(interruption.confidence),
-            text::one_line(&interruption.evidence, MAX_NAME)
+            text::one_line(&interruption.evidence, MAX_EVIDENCE)
         ));
     }
     if !damaged.is_empty() {
-        let some: Vec<String> = damaged.iter().take(20).map(u64::to_string).collect();
+        let some: Vec<String> = damaged
+            .iter()
+            .take(MAX_DAMAGED)
+            .map(u64::to_string)
+            .collect();
         let more = match damaged.len().saturating_sub(some.len()) {
             0 => String::new(),
             more => format!(" and {more} more"),
@@ -231,57 +230,8 @@ fn write_taken_back(page: &mut Page, state: &CheckpointState) {
     }
 }
 
-/// A task beside the one of the prompt, with the way to it.
-fn other_task(other: &OpenTask) -> String {
-    let task = other.task.clone().unwrap_or_default();
-    let next = match other.next_steps.as_slice() {
-        [] => String::new(),
-        steps => {
-            let steps: Vec<String> = steps
-                .iter()
-                .take(MAX_NEXT_STEPS)
-                .map(|step| text::one_line(step, MAX_NEXT_STEP_CHARACTERS))
-                .collect();
-            format!("; next: {}", steps.join("; "))
-        }
-    };
-    format!(
-        "{}, checkpoint {}{next}",
-        session_tasks::phrase(&task),
-        task.checkpoint_number
-    )
-}
-
-/// What was compared and how it stands: no more than that is claimed.
-fn verdict_sentence(claims: &[Claim]) -> String {
-    let count = |wanted: fn(&Claim) -> bool| claims.iter().filter(|claim| wanted(claim)).count();
-    let moved = count(has_moved);
-    let unchanged = count(|claim| claim.verdict() == Verdict::Unchanged);
-    let unchecked = match count(|claim| claim.verdict() == Verdict::Unchecked) {
-        0 => String::new(),
-        unchecked => format!("; {unchecked} could not be checked"),
-    };
-    match (moved, unchanged) {
-        (0, 0) if unchecked.is_empty() => {
-            "Nothing was checked: the checkpoint names no file and no commit to compare.".to_owned()
-        }
-        (0, 0) => format!("Nothing was compared{unchecked}."),
-        (0, same) => format!(
-            "Of what the checkpoint recorded, {same} thing(s) were compared and are as they were{unchecked}. Nothing \
-             else was looked at."
-        ),
-        (moved, _) => format!(
-            "{moved} thing(s) moved since the checkpoint{unchecked}: read them again before relying on them."
-        ),
-    }
-}
-
-fn has_moved(claim: &Claim) -> bool {
-    matches!(claim.verdict(), Verdict::Changed | Verdict::Missing)
-}
-
 /// What ended the session, for people: "killed", "closed by its client".
-fn cause_phrase(cause: InterruptionCause) -> &'static str {
+pub(crate) fn cause_phrase(cause: InterruptionCause) -> &'static str {
     match cause {
         InterruptionCause::Unspecified => "cause unknown",
         InterruptionCause::ClientClosed => "closed by its client",
@@ -297,58 +247,10 @@ fn cause_phrase(cause: InterruptionCause) -> &'static str {
     }
 }
 
-fn open_steps(claims: &[Claim]) -> Vec<String> {
-    let open = |claim: &&Claim| claim.kind() == ClaimKind::Step && claim.verdict() == Verdict::Open;
-    claims
-        .iter()
-        .filter(open)
-        .map(|claim| claim.subject.clone())
-        .collect()
-}
-
-/// Files and git with their verdicts: first what moved, then what is unchecked, then what is unchanged.
-fn checked_items(claims: &[Claim]) -> Vec<String> {
-    let rank = |claim: &Claim| match claim.verdict() {
-        Verdict::Changed | Verdict::Missing => Some(0),
-        Verdict::Unchecked => Some(1),
-        Verdict::Unchanged => Some(2),
-        Verdict::Unspecified | Verdict::Done | Verdict::Open => None,
-    };
-    let checked = claims
-        .iter()
-        .filter(|claim| claim.kind() != ClaimKind::Step);
-    let mut ranked: Vec<(u8, &Claim)> = checked
-        .filter_map(|claim| Some((rank(claim)?, claim)))
-        .collect();
-    ranked.sort_by_key(|(rank, _)| *rank);
-    ranked
-        .into_iter()
-        .map(|(_, claim)| {
-            let verdict = verdict_phrase(claim.verdict());
-            let subject = text::name(&claim.subject, MAX_NAME);
-            match claim.detail.as_str() {
-                "" => format!("{subject}: {verdict}"),
-                detail => format!(
-                    "{subject}: {verdict} ({})",
-                    text::one_line(detail, MAX_NAME)
-                ),
-            }
-        })
-        .collect()
-}
-
-/// A verdict for the prompt; capitals where the reader must look.
-fn verdict_phrase(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Unspecified | Verdict::Unchecked => "unchecked",
-        Verdict::Unchanged => "unchanged",
-        Verdict::Changed => "CHANGED",
-        Verdict::Missing => "MISSING",
-        Verdict::Done => "done",
-        Verdict::Open => "open",
-    }
-}
-
 #[cfg(test)]
 #[path = "resume_prompt_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "resume_prompt_observed_tests.rs"]
+mod observed_tests;

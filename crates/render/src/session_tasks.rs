@@ -58,6 +58,9 @@ pub fn take_open(session: &mut Session) -> Vec<SessionTask> {
 /// Begins the key of a task that is shared with other workers.
 pub const SHARED_TASK: &str = "task:";
 
+/// The key of the task that is known from what a client told by itself, before the model tells one.
+pub const OBSERVED_TASK: &str = "observed";
+
 /// So many unfinished tasks are told with their steps. Of more, one cannot be read at a glance.
 const MAX_WITH_STEPS: usize = 4;
 

@@ -18,13 +18,16 @@ pub const QUOTE: &str = "> ";
 const SHORT_ID: usize = 8;
 
 /// How the verdicts of prompts and answers begin, in small letters.
-const OWN_BEGINNINGS: [&str; 6] = [
+const OWN_BEGINNINGS: [&str; 9] = [
+    "all of it was observed",
     "everything checked",
     "nothing was",
     "nothing else",
     "of what the checkpoint",
     "not listed, since",
     "left out here",
+    "told by the model",
+    "when it was last seen",
 ];
 
 /// At most `max` characters of a text, the mark of the cut among them.
@@ -46,6 +49,41 @@ pub fn cut_bytes(text: &str, max: usize) -> Cow<'_, str> {
     }
     let end = text.floor_char_boundary(max.saturating_sub(MARK.len()));
     format!("{}{MARK}", &text[..end]).into()
+}
+
+/// What a text takes of a limit that a client counts in characters: its UTF-16 units as a JSON string holds them. The end of
+/// a line, a quotation mark and a backslash count twice, since they are escaped there.
+#[must_use]
+pub fn weight(text: &str) -> usize {
+    text.chars().map(weight_of).sum()
+}
+
+fn weight_of(c: char) -> usize {
+    match c {
+        '\n' | '\r' | '\t' | '"' | '\\' => 2,
+        c => c.len_utf16(),
+    }
+}
+
+/// At most `max` of a text by its [`weight`], the mark of the cut among them.
+#[must_use]
+pub fn cut_weight(text: &str, max: usize) -> Cow<'_, str> {
+    // A byte weighs two at most.
+    if text.len() <= max / 2 || weight(text) <= max {
+        return text.into();
+    }
+    let (mut end, mut taken) = (0, 0);
+    for (at, c) in text.char_indices() {
+        taken += weight_of(c);
+        if taken >= max {
+            break;
+        }
+        end = at + c.len_utf8();
+    }
+    match max {
+        0 => Cow::Borrowed(""),
+        _ => format!("{}{MARK}", &text[..end]).into(),
+    }
 }
 
 /// The text as one line on which nothing is hidden: ends of lines, control characters, marks of direction and zero-width

@@ -6,13 +6,16 @@
 use std::collections::{HashMap, HashSet};
 
 use shim_proto::checkpoint::v1::{
-    CheckpointState, Claim, ClaimKind, ClaimVerdict as Verdict, FilePresence, FileState, GitState,
+    CheckpointState, Claim, ClaimKind, ClaimVerdict as Verdict, EditedFile, FilePresence,
+    FileState, GitState,
 };
 
+use crate::edited_files::{self, Edits};
 use crate::git_claims::check_git;
 use crate::wording::normalised;
 
-/// The claims of a checkpoint's state with their verdicts: files in their order, then git, then steps.
+/// The claims of a checkpoint's state with their verdicts: files in their order, then those that the session was seen to
+/// edit, then git, then steps.
 #[must_use]
 pub fn verify_claims(
     state: &CheckpointState,
@@ -23,11 +26,19 @@ pub fn verify_claims(
         .iter()
         .map(|file| (file.path.as_str(), file))
         .collect();
+    let edits = Edits::of(state);
     let mut claims: Vec<Claim> = state
         .active_files
         .iter()
-        .map(|then| check_file(then, now.get(then.path.as_str()).copied()))
+        .map(|then| {
+            let now = now.get(then.path.as_str()).copied();
+            match edits.of_file(&then.path) {
+                Some(edited) => check_edited_file(then, edited, now),
+                None => check_file(then, now),
+            }
+        })
         .collect();
+    claims.extend(edits.claims_beside(&state.active_files, &now));
     claims.extend(check_git(state.git.as_ref(), git_now));
     claims.extend(check_steps(state));
     claims
@@ -45,6 +56,24 @@ fn check_file(then: &FileState, now: Option<&FileState>) -> Claim {
         ));
     }
     claim(ClaimKind::File, &then.path, verdict, detail)
+}
+
+/// A file that the checkpoint names and that the session was seen to edit. Without evidence of the checkpoint, the edit is
+/// the evidence.
+fn check_edited_file(then: &FileState, edited: &EditedFile, now: Option<&FileState>) -> Claim {
+    if then.presence() == FilePresence::Unspecified {
+        return edited_files::claim(edited, &then.path, now);
+    }
+    let mut claim = check_file(then, now);
+    if claim.verdict() == Verdict::Changed
+        && now.and_then(|now| edited_files::is_as_left(edited, now)) == Some(true)
+    {
+        claim.detail.push_str("; as the session left it");
+    }
+    claim
+        .detail
+        .push_str(&format!("; {}", edited_files::times(edited)));
+    claim
 }
 
 fn compare_file(then: &FileState, now: &FileState) -> (Verdict, String) {

@@ -3,9 +3,15 @@
 //! Git's own variables, as its hooks have them, point it to another repository whatever folder it is asked about. So they
 //! are taken out of a child's environment. A hook's index is kept only where a caller asks for it.
 
+mod bounded;
+mod drivers;
+
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
+
+pub use bounded::output_within;
+pub use drivers::{may_name_drivers, without_drivers};
 
 /// Names of git's variables begin so.
 const PREFIX: &str = "GIT_";
@@ -56,76 +62,6 @@ pub fn command(folder: &Path) -> Command {
     git
 }
 
-/// What git answers to a question that changes nothing. What somebody killed has no answer, and is asked once more.
-///
-/// # Errors
-/// If it cannot be run, or is killed twice.
-pub fn output(command: &mut Command) -> std::io::Result<Output> {
-    let first = command.output()?;
-    if first.status.code().is_some() {
-        return Ok(first);
-    }
-    let second = command.output()?;
-    match second.status.code() {
-        Some(_) => Ok(second),
-        None => Err(std::io::Error::other(format!(
-            "git was killed twice: {}",
-            second.status
-        ))),
-    }
-}
-
-/// Variables under which git runs none of the programs that a repository's configuration names: those of [`command`], and none
-/// for its files either. Filters pass contents through, and merges are git's own. Reading the configuration runs nothing.
-///
-/// See git-config(1), `GIT_CONFIG_COUNT`, and gitattributes(5), "filter" and "Defining a custom merge driver".
-#[must_use]
-pub fn without_drivers(folder: &Path) -> Vec<(OsString, OsString)> {
-    let names = [
-        "--name-only",
-        "-z",
-        "--get-regexp",
-        r"^(filter|merge)\..*\.",
-    ];
-    let listed = output(command(folder).arg("config").args(names));
-    let listed = listed.map(|output| output.stdout).unwrap_or_default();
-    let keys = listed.split(|byte| *byte == 0).map(String::from_utf8_lossy);
-    let drivers = keys.filter_map(|key| Some((key.to_string(), harmless_value(&key)?)));
-    with_settings(drivers.collect())
-}
-
-/// Whether the repository around `folder` may name drivers of its own: a look at its configuration that starts no process.
-/// Configurations that include others may.
-#[must_use]
-pub fn may_name_drivers(folder: &Path) -> bool {
-    let Some(entry) = folder
-        .ancestors()
-        .map(|above| above.join(".git"))
-        .find(|entry| entry.exists())
-    else {
-        return false;
-    };
-    let git_dir = linked_folder(&entry, "gitdir: ").unwrap_or(entry);
-    let common = linked_folder(&git_dir.join("commondir"), "").unwrap_or_else(|| git_dir.clone());
-    let files = [common.join("config"), git_dir.join("config.worktree")];
-    files
-        .iter()
-        .filter_map(|file| std::fs::read(file).ok())
-        .any(|config| {
-            let config = String::from_utf8_lossy(&config).to_lowercase();
-            ["filter", "merge", "include"]
-                .iter()
-                .any(|section| config.contains(&format!("[{section}")))
-        })
-}
-
-/// The folder that a file of git names after `label`, relative to its own; `None` if it is no such file.
-fn linked_folder(file: &Path, label: &str) -> Option<PathBuf> {
-    let text = std::fs::read_to_string(file).ok()?;
-    let named = text.strip_prefix(label)?.trim_end();
-    Some(file.parent()?.join(named))
-}
-
 /// Variables under which git runs no hook, monitor or pager of a repository, asks nobody and fetches nothing: those that
 /// [`command`] sets, for a git that is started by other means.
 #[must_use]
@@ -151,17 +87,6 @@ fn with_settings(drivers: Vec<(String, &'static str)>) -> Vec<(OsString, OsStrin
     let all = named.into_iter().chain([count]).chain(settings);
     all.map(|(name, value)| (name.into(), value.into()))
         .collect()
-}
-
-/// What a key of a driver is set to; `None` for one that runs nothing.
-fn harmless_value(key: &str) -> Option<&'static str> {
-    let (_, name) = key.rsplit_once('.')?;
-    match (key.starts_with("filter."), name) {
-        (true, "clean" | "smudge" | "process") => Some(""),
-        (true, "required") => Some("false"),
-        (false, "driver") => Some("git merge-file --marker-size=%L %A %O %B"),
-        _ => None,
-    }
 }
 
 /// git in `root` as a hook of its repository needs it: with the index of the commit that is being made. `index` is the
@@ -225,85 +150,6 @@ mod tests {
         for name in ["GIT_CONFIG_GLOBAL", "GIT_EXEC_PATH", "HOME", "XGIT_DIR"] {
             assert!(!is_of_a_repository(name.as_ref()), "{name}");
         }
-    }
-
-    #[test]
-    fn a_repository_that_may_name_drivers_is_told_by_its_files() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        let write = |name: &str, text: &str| std::fs::write(path(name), text).unwrap();
-        std::fs::create_dir_all(path("main/.git/worktrees/w")).unwrap();
-        std::fs::create_dir_all(path("w/deep")).unwrap();
-        write(
-            "w/.git",
-            &format!("gitdir: {}\n", path("main/.git/worktrees/w").display()),
-        );
-        write("main/.git/worktrees/w/commondir", "../..\n");
-        assert!(
-            !may_name_drivers(&path("w/deep")),
-            "there is no configuration"
-        );
-        for (config, may) in [
-            (
-                "[core]\n\tbare = false\n[remote \"filter\"]\n\turl = x\n",
-                false,
-            ),
-            ("[core]\n[Filter \"x\"]\n\tclean = cat\n", true),
-            ("[merge \"x\"]\n\tdriver = cat\n", true),
-            ("[include]\n\tpath = other\n", true),
-            ("[includeIf \"gitdir:x\"]\n\tpath = other\n", true),
-            ("[filter.x]\n\tclean = cat\n", true),
-        ] {
-            write("main/.git/config", config);
-            assert_eq!(may_name_drivers(&path("w/deep")), may, "{config}");
-            assert_eq!(may_name_drivers(&path("main")), may, "{config}");
-        }
-    }
-
-    /// Runs git with the drivers of the repository taken away, and answers what it printed.
-    fn harmless(folder: &Path, args: &[&str]) -> String {
-        let identity = ["-c", "user.name=a", "-c", "user.email=a@example.test"];
-        let mut git = command(folder);
-        git.envs(without_drivers(folder)).args(identity).args(args);
-        let output = git.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{args:?}: {said}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    #[test]
-    fn no_driver_of_a_repository_runs_and_merges_are_gits_own() {
-        let folder = tempfile::tempdir().unwrap();
-        let (root, ran) = (folder.path().join("tree"), folder.path().join("ran"));
-        std::fs::create_dir(&root).unwrap();
-        let write = |text: &str| std::fs::write(root.join("a"), text).unwrap();
-        let git = |args: &[&str]| harmless(&root, args);
-        git(&["init", "-q", "-b", "main"]);
-        std::fs::write(root.join(".gitattributes"), "* filter=x.y merge=x.y\n").unwrap();
-        let touch = format!("touch '{}'; cat", ran.display());
-        for key in [
-            "filter.x.y.clean",
-            "filter.x.y.smudge",
-            "filter.x.y.process",
-            "merge.x.y.driver",
-        ] {
-            git(&["config", key, &touch]);
-        }
-        git(&["config", "filter.x.y.required", "true"]);
-        write("1\n2\n3\n4\n5\n");
-        git(&["add", "-A"]);
-        git(&["commit", "-q", "-m", "one"]);
-        git(&["checkout", "-q", "-b", "other"]);
-        write("1\n2\n3\n4\nfive\n");
-        assert_eq!(git(&["status", "--porcelain"]), " M a\n");
-        git(&["commit", "-q", "-a", "-m", "five"]);
-        git(&["checkout", "-q", "main"]);
-        write("one\n2\n3\n4\n5\n");
-        git(&["commit", "-q", "-a", "-m", "one in words"]);
-        git(&["merge", "-q", "--no-edit", "other"]);
-        let merged = std::fs::read_to_string(root.join("a")).unwrap();
-        assert_eq!(merged, "one\n2\n3\n4\nfive\n");
-        assert!(!ran.exists(), "a driver ran");
     }
 
     #[test]

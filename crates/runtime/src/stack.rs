@@ -30,6 +30,13 @@ use start::{Start, StartEnd};
 
 /// A stack that a gateway started stops itself after this time without sessions and calls.
 const IDLE_EXIT: &str = "15m";
+/// What a client gives each of its children for itself alone. A stack outlives its starter and serves everybody.
+const OF_ONE_CLIENT: [&str; 4] = [
+    "CLAUDE_CODE_MESSAGING_TOKEN",
+    "CLAUDE_CODE_MESSAGING_SOCKET",
+    "CLAUDE_CODE_SESSION_ID",
+    "CLAUDE_PID",
+];
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// How much longer than usual a caller waits for a folder that is held.
 const HELD_TIMEOUT: Duration = Duration::from_secs(15);
@@ -243,6 +250,17 @@ impl Stack {
         }
     }
 
+    /// Starts a stack with `exe` in the background if none runs, and waits for nothing.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start_unwaited(&self, exe: &Path) -> Result<(), StackError> {
+        match self.state() {
+            StackState::Stopped => self.spawn(exe).map(drop),
+            StackState::Starting | StackState::Running(_) | StackState::Held(_) => Ok(()),
+        }
+    }
+
     /// The start to wait for while no stack runs: another one where the last gave way to a stack that is gone.
     fn next_start(
         &self,
@@ -274,6 +292,9 @@ impl Stack {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.map_or_else(|_| Stdio::null(), Stdio::from));
+        for variable in OF_ONE_CLIENT {
+            command.env_remove(variable);
+        }
         Start::of(command, self.log_from_here())
             .map_err(|e| StackError::Spawn(exe.to_path_buf(), e))
     }

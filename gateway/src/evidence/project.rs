@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use shim_proto::checkpoint::v1::{CheckpointState, FilePresence, FileState, GitState};
+use shim_proto::limits::MAX_LIST;
 use shim_proto::limits::checkpoint::MAX_FILE_NOTE_BYTES;
 
 use super::{files, git};
@@ -29,18 +30,14 @@ enum Lookup {
     Gone { from: PathBuf, why: String },
 }
 
-/// What the active files of a checkpoint of `project` and its repository look like now. `present` is the folder that the
+/// What the active and the edited files of a checkpoint of `project` and its repository look like now. `present` is the folder that the
 /// caller works in.
 pub async fn inspect_project(
     project: &str,
     present: Option<&Path>,
     state: &CheckpointState,
 ) -> (Vec<FileState>, Option<GitState>) {
-    let paths: Vec<String> = state
-        .active_files
-        .iter()
-        .map(|file| file.path.clone())
-        .collect();
+    let paths = paths(state);
     match lookup(project, present, state.git.as_ref()).await {
         Lookup::Own(folder) => {
             let seen = files::inspect(folder.clone(), paths);
@@ -56,6 +53,17 @@ pub async fn inspect_project(
     }
 }
 
+/// The active files of a checkpoint, and then those that its session was seen to edit; at most as many as a restore takes.
+fn paths(state: &CheckpointState) -> Vec<String> {
+    let active = state.active_files.iter().map(|file| &file.path);
+    let edited = state.observed.iter().flat_map(|seen| &seen.edited_files);
+    let is_active = |path: &String| state.active_files.iter().any(|file| file.path == *path);
+    let edited = edited
+        .map(|file| &file.path)
+        .filter(|path| !is_active(path));
+    active.chain(edited).take(MAX_LIST).cloned().collect()
+}
+
 /// What was seen in a project's own folder, where no commit tells whether it is still the same: if none of its files is
 /// there, and some are in the present folder with the content they had, those count.
 async fn or_in_present(
@@ -68,7 +76,7 @@ async fn or_in_present(
     if own == present || !is_elsewhere(own, then, &seen) {
         return seen;
     }
-    let paths: Vec<String> = then.iter().map(|file| file.path.clone()).collect();
+    let paths = paths(state);
     let looked = moved_paths(own, &paths);
     let mut there = files::inspect(Some(present.to_path_buf()), looked).await;
     let is_same = |(then, now): (&FileState, &FileState)| {

@@ -20,8 +20,8 @@ pub(super) async fn inspect(folder: &Path) -> Option<WorkTree> {
     let mut command = Command::from(git::command(folder));
     if git::may_name_drivers(folder) {
         let folder = folder.to_path_buf();
-        let asked = tokio::task::spawn_blocking(move || git::without_drivers(&folder));
-        command.envs(asked.await.ok()?);
+        let asked = tokio::task::spawn_blocking(move || git::without_drivers(&folder, GIT_TIMEOUT));
+        command.envs(asked.await.ok()?.ok()?);
     }
     command
         .args(["status", "--porcelain=v1", "-z", "--untracked-files=normal"])

@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use shim_runtime::config::Settings;
 
+use crate::domain::observation::due::ObservedPace;
 use crate::domain::risk::RiskLimits;
 use crate::domain::seal::SealKey;
 
@@ -23,6 +24,8 @@ pub struct Config {
     pub retention: Retention,
     /// zstd level of stored states, 1..=19 (`checkpoint.zstd_level`, 1: a save waits for it).
     pub zstd_level: u32,
+    /// How long observed work may stand in no checkpoint (`checkpoint.observed.*`).
+    pub observed: ObservedPace,
     /// The file whose secret seals what is stored (`checkpoint.seal_key_file`, none).
     pub seal_key_file: Option<PathBuf>,
 }
@@ -49,6 +52,10 @@ impl Config {
                     .get_or("retention.keep_hourly", Duration::from_secs(7 * 24 * 3600)),
             },
             zstd_level: settings.get_within("checkpoint.zstd_level", 1, 1..=19),
+            observed: ObservedPace {
+                every_calls: settings.get_within("checkpoint.observed.every_calls", 10, 1..=1_000_000),
+                every: settings.get_within("checkpoint.observed.every", 300 * second, second..=24 * 3600 * second),
+            },
             seal_key_file: settings.get("checkpoint.seal_key_file"),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use shim_proto::limits::observation::EVENTS_KEPT_FOR;
 use shim_runtime::lifecycle::Shutdown;
 
 use crate::config::Retention;
@@ -37,6 +38,7 @@ pub(crate) async fn run(store: Store, retention: Retention, shutdown: Shutdown) 
 
 async fn run_once(store: &Store, retention: Retention) -> Result<(), Error> {
     delete_expired_keys(store).await?;
+    forget_old_events(store).await?;
     let thinned = thin_all(store, retention).await?;
     if thinned > 0 {
         store.release_pages(10 * BATCH).await?;
@@ -50,6 +52,16 @@ async fn delete_expired_keys(store: &Store) -> Result<(), Error> {
     let before = store.now().minus(IDEMPOTENCY_RETENTION);
     let mut after = String::new();
     while let Some(last) = store.forget_answers(after, before, BATCH).await? {
+        after = last;
+        tokio::time::sleep(BATCH_DELAY).await;
+    }
+    Ok(())
+}
+
+/// What they came to stays; only that they came is forgotten.
+async fn forget_old_events(store: &Store) -> Result<(), Error> {
+    let (until, mut after) = (store.now().minus(EVENTS_KEPT_FOR), 0);
+    while let Some(last) = store.forget_events(after, until, SESSIONS_AT_ONCE).await? {
         after = last;
         tokio::time::sleep(BATCH_DELAY).await;
     }

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use shim_proto::checkpoint::v1::checkpoint_service_server::CheckpointServiceServer;
+use shim_proto::checkpoint::v1::observation_service_server::ObservationServiceServer;
 use shim_proto::checkpoint::v1::signal_service_server::SignalServiceServer;
 use shim_proto::limits::MAX_MESSAGE_BYTES;
 use shim_runtime::background::BackgroundTasks;
@@ -26,6 +27,7 @@ use shim_runtime::service::{self, BoxFuture};
 use tonic::server::NamedService;
 
 pub use config::{Config, Retention};
+pub use domain::observation::due::ObservedPace;
 pub use domain::risk::RiskLimits;
 pub use domain::seal::SealKey;
 pub use error::StartError;
@@ -114,6 +116,8 @@ pub async fn build(
     let store = opened.map_err(|defect| unusable(defect.to_string()))??;
     let sealed = store.begin_seals().await;
     sealed.map_err(|error| unusable(error.to_string()))?;
+    let filled = store.fill_conversations().await;
+    filled.map_err(|error| unusable(error.to_string()))?;
     let leases = Arc::new(Leases::new(config.lease));
     expiry::inherit_active(&store, &leases)
         .await
@@ -160,12 +164,14 @@ impl service::Service for Service {
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let signals =
             SignalServiceServer::new(self.api.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let observations = ObservationServiceServer::new(self.api.clone())
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let Api { store, tasks, .. } = &self.api;
         let (store, ready, stop) = (store.clone(), server.readiness(), tasks.shutdown().clone());
         tasks.spawn_restarting("readiness", move || {
             readiness::run(store.clone(), &SERVICE_NAMES, ready.clone(), stop.clone())
         });
-        server.with(checkpoint).with(signals)
+        server.with(checkpoint).with(signals).with(observations)
     }
 
     /// Waits for the background tasks and the streams; calls in flight go on meanwhile.
@@ -175,9 +181,10 @@ impl service::Service for Service {
 }
 
 /// The gRPC services whose health is that of the database.
-const SERVICE_NAMES: [&str; 2] = [
+const SERVICE_NAMES: [&str; 3] = [
     CheckpointServiceServer::<Api>::NAME,
     SignalServiceServer::<Api>::NAME,
+    ObservationServiceServer::<Api>::NAME,
 ];
 
 /// Runs the service alone until the shutdown begins, then drains.

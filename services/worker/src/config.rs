@@ -36,6 +36,8 @@ pub struct Config {
     pub stuck_after: Duration,
     /// The records of running process groups: `worker/groups` in the data folder.
     pub groups: PathBuf,
+    /// The records of which conversation an agent had with which task: `worker/conversations` in the data folder.
+    pub conversations: PathBuf,
     /// The program that supervises programs: what leaves a program's process group dies with it ([`shim_exec::supervise`]).
     pub supervisor: Option<PathBuf>,
     /// The executors by name (`worker.executors.NAME.*`).
@@ -74,6 +76,7 @@ impl Config {
             ),
             stuck_after: settings.get_within("worker.stuck_after", seconds(120), seconds(1)..=day),
             groups: absolute(data_dir.join("worker").join("groups")),
+            conversations: absolute(data_dir.join("worker").join("conversations")),
             supervisor: None,
             start: executor::start(settings, &executors),
             executors,
@@ -158,6 +161,7 @@ mod tests {
              kind = 'command'
              program = 'true'
              fail_on_denial = true
+             resume = false
              [worker.executors.agent]
              kind = 'agent'
              allow_args = true
@@ -178,6 +182,7 @@ mod tests {
             "worker.executors.agent.program: is required",
             "only a command takes arguments",
             "only an agent tells of denied permissions",
+            "only an agent has conversations",
             "letters, digits and ._:/@-",
             "\"A=1\" is not the name of a variable",
             "worker.executors.agent.progam: unknown key",

@@ -83,6 +83,7 @@ mod tests {
             timeout: Duration::from_secs(1),
             env: Vec::new(),
             fail_on_denial: false,
+            resume: true,
         };
         let classes = classes_of(&executor);
         let names: Vec<&str> = classes.iter().map(|class| class.name.as_str()).collect();

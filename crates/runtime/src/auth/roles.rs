@@ -116,6 +116,14 @@ const SERVICES: &[ServiceRoles] = &[
         ],
     },
     ServiceRoles {
+        name: "shim.checkpoint.v1.ObservationService",
+        methods: &[
+            (Role::Read, &["GetObservation"]),
+            // Asking for guidance keeps the event that it is asked at.
+            (Role::Write, &["ReportEvents", "GetGuidance"]),
+        ],
+    },
+    ServiceRoles {
         name: "shim.coordination.v1.TaskService",
         methods: &[
             (

@@ -20,6 +20,7 @@ mod text;
 
 pub use free_form::data;
 pub use log_writer::RedactingMakeWriter;
+pub use requests::message;
 pub(crate) use requests::redact_request;
 pub(crate) use rules::init_series;
 pub(crate) use spans::redact_spans;

@@ -81,6 +81,9 @@ pub(crate) fn task(task: &Task) -> Value {
     if let Some(wanted) = &task.requirements {
         requirements(&mut value, wanted);
     }
+    if let Some(budget) = task.max_budget {
+        value["max_budget"] = budget.into();
+    }
     if task.worker_deaths > 0 {
         value["worker_deaths"] = task.worker_deaths.into();
     }

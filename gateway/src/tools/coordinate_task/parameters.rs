@@ -2,8 +2,8 @@
 
 use shim_proto::limits;
 use shim_proto::limits::task::{
-    LAST_PRIORITY, MAX_DELAY, MAX_DEPENDENCIES, MAX_FILES, MAX_GOAL_BYTES, MAX_KEY_BYTES,
-    MAX_KIND_BYTES, MAX_PAYLOAD_BYTES, MAX_REASON_BYTES, MAX_REQUIRED_CAPABILITIES,
+    LAST_PRIORITY, MAX_COST_USD, MAX_DELAY, MAX_DEPENDENCIES, MAX_FILES, MAX_GOAL_BYTES,
+    MAX_KEY_BYTES, MAX_KIND_BYTES, MAX_PAYLOAD_BYTES, MAX_REASON_BYTES, MAX_REQUIRED_CAPABILITIES,
     MAX_SCHEDULE_BYTES, MAX_SUBTASK_FILES, MAX_SUBTASKS, MAX_TIMEOUT,
 };
 
@@ -40,6 +40,10 @@ const PAYLOAD: ParameterType = ParameterType::Object {
 const TIMEOUT: ParameterType = ParameterType::Integer {
     min: 1,
     max: MAX_TIMEOUT_S,
+};
+const BUDGET: ParameterType = ParameterType::Number {
+    min: 0.01,
+    max: MAX_COST_USD,
 };
 const APPROVAL: ParameterType = ParameterType::Choice(&["start", "result", "both"]);
 
@@ -101,6 +105,11 @@ const SUBTASK: &[Parameter] = &[
         "timeout_seconds",
         TIMEOUT,
         "How long one attempt may take; left out, the job's.",
+    ),
+    optional(
+        "max_budget",
+        BUDGET,
+        "US dollars that its attempts may cost together; left out, the job's.",
     ),
     optional(
         "approval",
@@ -213,6 +222,11 @@ pub(super) const PARAMETERS: &[Parameter] = &[
         "timeout_seconds",
         TIMEOUT,
         "submit: seconds one attempt may take, up to 43,200; left out, 300 for programs and no limit in a chat.",
+    ),
+    optional(
+        "max_budget",
+        BUDGET,
+        "submit: US dollars that all attempts of each part may cost together; an agent is stopped at it.",
     ),
     optional(
         "max_attempts",

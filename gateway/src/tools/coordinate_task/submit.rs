@@ -75,6 +75,7 @@ fn request(arguments: &Arguments, files: Files) -> SubmitTaskRequest {
         max_attempts: integer(arguments, "max_attempts"),
         backoff: None,
         timeout: span(arguments, "timeout_seconds"),
+        max_budget: arguments.number("max_budget"),
         on_failure: choices::failure_policy(arguments.text("on_failure")).into(),
         merge: choices::merge(arguments.text("merge")).into(),
         strategy: choices::strategy(arguments.text("strategy")).into(),
@@ -98,6 +99,7 @@ fn subtask(part: &Arguments, files: Vec<String>) -> Subtask {
         priority: integer(part, "priority"),
         weight: part.number("weight").unwrap_or_default(),
         timeout: span(part, "timeout_seconds"),
+        max_budget: part.number("max_budget"),
         approval: choices::approval(part.text("approval")),
     }
 }

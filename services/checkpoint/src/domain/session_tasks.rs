@@ -7,7 +7,7 @@
 
 use shim_proto::checkpoint::v1::{Checkpoint, EarlierWording, Session, SessionTask, TaskRelation};
 use shim_proto::limits::checkpoint::MAX_SESSION_TASKS;
-use shim_render::session_tasks::{SHARED_TASK, is_open, listed};
+use shim_render::session_tasks::{OBSERVED_TASK, SHARED_TASK, is_open, listed};
 use shim_render::wording::{is_same, normalised};
 
 use super::hash_chain;
@@ -90,10 +90,13 @@ pub(crate) fn text_hash(text: &str) -> String {
     hash
 }
 
-/// The session's tasks but for those that the save closes. It cannot close its own.
+/// The session's tasks but for those that the save closes. It cannot close its own. What was told ends the task that was
+/// only observed.
 pub(crate) fn known(session: &Session, closed: &[String], own_key: &str) -> Vec<SessionTask> {
-    let is_closed =
-        |task: &SessionTask| task.task_key != own_key && closed.contains(&task.task_key);
+    let is_closed = |task: &SessionTask| {
+        let is_closed = closed.contains(&task.task_key) || task.task_key == OBSERVED_TASK;
+        task.task_key != own_key && is_closed
+    };
     let listed = listed(session);
     let known = listed.iter().filter(|task| !is_closed(task));
     known.cloned().collect()
@@ -101,7 +104,9 @@ pub(crate) fn known(session: &Session, closed: &[String], own_key: &str) -> Vec<
 
 /// The same, taken out of the session.
 fn take_known(session: &mut Session, closed: &[String], own_key: &str) -> Vec<SessionTask> {
-    if session.tasks.is_empty() || !closed.is_empty() {
+    let is_observed = |task: &SessionTask| task.task_key == OBSERVED_TASK;
+    let closes = !closed.is_empty() || session.tasks.iter().any(is_observed);
+    if session.tasks.is_empty() || closes {
         return known(session, closed, own_key);
     }
     std::mem::take(&mut session.tasks)
@@ -255,6 +260,9 @@ fn key_from_now_on(
 ) -> String {
     if let Some(found) = found {
         return found.task_key.clone();
+    }
+    if name.key == OBSERVED_TASK {
+        return name.key.clone();
     }
     session.tasks_begun += 1;
     match name.key.as_str() {

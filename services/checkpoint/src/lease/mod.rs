@@ -7,6 +7,7 @@
 mod evidence;
 pub(crate) mod expiry;
 mod leases;
+pub(crate) mod observed;
 mod oom;
 
 pub(crate) use leases::{Leases, OwnerEvent, Renewal};

@@ -151,7 +151,7 @@ impl Fields {
         }
     }
 
-    fn timestamp(&mut self, field: &str, time: Option<&prost_types::Timestamp>) {
+    pub(super) fn timestamp(&mut self, field: &str, time: Option<&prost_types::Timestamp>) {
         // RFC 3339 years 0001..9999, as google.protobuf.Timestamp asks.
         let valid = time.is_none_or(|t| {
             (-62_135_596_800..=253_402_300_799).contains(&t.seconds)

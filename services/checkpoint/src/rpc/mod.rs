@@ -13,20 +13,25 @@ mod export;
 mod fields;
 mod fork_session;
 mod get_checkpoint;
+mod get_guidance;
+mod get_observation;
 mod get_session;
 mod import;
 mod list_checkpoints;
 mod list_sessions;
 mod list_signal_history;
+mod observed_fields;
 mod open_session;
 mod prune;
 mod record_resume;
 mod record_signals;
+mod report_events;
 mod restore_checkpoint;
 mod save_checkpoint;
 mod search_checkpoints;
 
 use shim_proto::checkpoint::v1::checkpoint_service_server::CheckpointService;
+use shim_proto::checkpoint::v1::observation_service_server::ObservationService;
 use shim_proto::checkpoint::v1::signal_service_server::SignalService;
 use shim_proto::checkpoint::v1::*;
 use shim_runtime::unary;
@@ -92,5 +97,14 @@ impl SignalService for Api {
         record_signals: RecordSignalsRequest => RecordSignalsResponse,
         assess_risk: AssessRiskRequest => AssessRiskResponse,
         list_signal_history: ListSignalHistoryRequest => ListSignalHistoryResponse,
+    }
+}
+
+#[tonic::async_trait]
+impl ObservationService for Api {
+    unary! {
+        report_events: ReportEventsRequest => ReportEventsResponse,
+        get_guidance: GetGuidanceRequest => GetGuidanceResponse,
+        get_observation: GetObservationRequest => GetObservationResponse,
     }
 }

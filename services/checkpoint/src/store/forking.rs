@@ -7,6 +7,7 @@ use shim_proto::checkpoint::v1::{
 use shim_runtime::ids::CheckpointId;
 use shim_sqlite::{IdempotencyKey, UnixMicros};
 
+use super::binding;
 use super::checkpoint_store::{Prepared, Store};
 use super::codec::PackedState;
 use super::ownership::new_session;
@@ -71,6 +72,7 @@ fn fork(
         ..new_session(origin.parent.project, title, request.client, now)
     };
     let mut stored = sessions::insert(db, session)?;
+    binding::rebind(db, &stored, stored.session.client.as_ref(), now)?;
     let trigger = CheckpointTrigger::Fork;
     let task = TaskOfSave::by_name();
     let appended = appending::append(db, &mut stored, trigger, &origin.packed, &task, now)?;

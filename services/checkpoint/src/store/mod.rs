@@ -5,6 +5,7 @@
 //! (C) What is read is verified against its hash before it is returned.
 //! (D) States are packed beside the writer, never on its thread; the transaction checks that the head has not moved.
 
+mod binding;
 mod checkpoint_store;
 mod codec;
 mod exporting;
@@ -12,6 +13,8 @@ mod forking;
 mod head;
 mod import_spool;
 mod importing;
+mod observed_saving;
+mod observing;
 mod ownership;
 mod packed_record;
 #[cfg(test)]
@@ -34,6 +37,7 @@ mod verifying;
 pub(crate) use checkpoint_store::Store;
 pub(crate) use import_spool::ImportSpool;
 pub(crate) use importing::{archive_error, at_line};
+pub(crate) use observing::{Observed, ObservedSession};
 pub(crate) use reading::{CheckpointRef, missing_numbers};
 pub(crate) use retention::PruneRule;
 pub(crate) use saving::SaveOptions;

@@ -10,6 +10,7 @@ use shim_runtime::ids::{Epoch, SessionId};
 use shim_runtime::workspace::identity;
 use shim_sqlite::{IdempotencyKey, UnixMicros};
 
+use super::binding;
 use super::checkpoint_store::Store;
 use super::tables::pruning;
 use super::tables::sessions::{self, Owner};
@@ -47,6 +48,26 @@ pub(super) fn new_session(
     }
 }
 
+/// The session that the client's conversation has already, if it was opened by what was observed and no gateway had it: the
+/// client's from now on.
+fn observed_session(
+    db: &rusqlite::Connection,
+    client: &ClientInfo,
+    title: &str,
+    now: UnixMicros,
+) -> Result<Option<Session>, Error> {
+    let Some(mut stored) = binding::observed_session_of(db, client)? else {
+        return Ok(None);
+    };
+    binding::hand_to(&mut stored.session, client.clone());
+    if !title.is_empty() {
+        title.clone_into(&mut stored.session.title);
+    }
+    sessions::update(db, &mut stored, now)?;
+    task_texts::fill(db, &mut stored)?;
+    Ok(Some(stored.session))
+}
+
 /// The refusal that names the live owner to the client that wanted the session.
 pub(super) fn session_owned_error(session: &Session, caller: Option<&ClientInfo>) -> Error {
     let owner = session.client.clone().unwrap_or_default();
@@ -81,7 +102,8 @@ fn owner_name(owner: &ClientInfo, caller: Option<&ClientInfo>) -> String {
 }
 
 impl Store {
-    /// Opens a session at epoch 1, under the one name of its project.
+    /// Opens a session at epoch 1, under the one name of its project. A client whose conversation was observed before goes on
+    /// with the session that was opened then, at its next epoch.
     ///
     /// # Errors
     /// The store's failures.
@@ -92,10 +114,22 @@ impl Store {
         let key = IdempotencyKey::new("OpenSession", &request.request_id, &request);
         let project = identity(&request.project);
         self.mutate(key, 0, move |db, now| {
-            let session = new_session(project, request.title, request.client, now);
-            let stored = sessions::insert(db, session)?;
+            let session = match &request.client {
+                Some(client) => observed_session(db, client, &request.title, now)?,
+                None => None,
+            };
+            let session = match session {
+                Some(session) => session,
+                None => {
+                    let client = request.client.clone();
+                    let session = new_session(project, request.title, request.client, now);
+                    let stored = sessions::insert(db, session)?;
+                    binding::rebind(db, &stored, client.as_ref(), now)?;
+                    stored.session
+                }
+            };
             Ok(OpenSessionResponse {
-                session: Some(stored.session),
+                session: Some(session),
             })
         })
         .await
@@ -117,6 +151,7 @@ impl Store {
                 epoch => sessions::require_owner(db, Owner::new(session, epoch))?,
             };
             sessions::reactivate(&mut stored.session);
+            binding::rebind(db, &stored, attach.client.as_ref(), now)?;
             stored.session.client = attach.client;
             sessions::update(db, &mut stored, now)?;
             Ok(Attached {

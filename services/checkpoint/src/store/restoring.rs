@@ -15,6 +15,7 @@ use shim_runtime::ids::{CheckpointId, Epoch, SessionId};
 use shim_sqlite::{IdempotencyKey, UnixMicros, to_unix_micros};
 use uuid::Uuid;
 
+use super::binding;
 use super::checkpoint_store::Store;
 use super::ownership::{is_held_by_same_client, session_owned_error};
 use super::restore_answer;
@@ -297,6 +298,7 @@ fn restore(
             damaged: &damaged_numbers,
         },
     });
+    binding::rebind(db, &stored, request.client.as_ref(), now)?;
     hand_over(&mut stored.session, request.client);
     sessions::update(db, &mut stored, now)?;
     let epoch = Epoch(stored.session.epoch);

@@ -68,6 +68,7 @@ impl Store {
                 task: TaskOfSave {
                     found: TaskMatch::ByName,
                     closed,
+                    is_owners: true,
                 },
                 packed,
                 head: None,
@@ -151,7 +152,11 @@ fn merge(
     let packed = PlainState::encode(&merged.state).pack(&merged.state, level)?;
     Ok(PreparedSave {
         packed,
-        task: TaskOfSave { found, closed },
+        task: TaskOfSave {
+            found,
+            closed,
+            is_owners: true,
+        },
         report: merged.report,
         head: Some(stored.session.head_number),
     })

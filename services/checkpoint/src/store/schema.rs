@@ -19,6 +19,7 @@ pub(crate) static SCHEMA: Schema = Schema {
     migrations: &[
         include_str!("schema_001.sql"),
         include_str!("schema_002.sql"),
+        include_str!("schema_003.sql"),
     ],
     newest_time,
     salvage: salvage_damaged,

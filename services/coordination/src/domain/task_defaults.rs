@@ -24,6 +24,7 @@ pub(super) fn root_task(job: &SubmitTaskRequest, id: String) -> Task {
         requirements: Some(job.requirements.clone().unwrap_or_default()),
         max_attempts: or(job.max_attempts, DEFAULT_ATTEMPTS),
         timeout: job.timeout,
+        max_budget: job.max_budget,
         deadline: job.deadline,
         weight: 1.0,
         submitted_by: job.submitted_by.clone(),
@@ -89,6 +90,7 @@ pub(super) fn apply_overrides(task: &mut Task, given: Subtask) {
     task.requirements = given.requirements.or(task.requirements.take());
     task.payload = given.payload.or(task.payload.take());
     task.timeout = given.timeout.or(task.timeout);
+    task.max_budget = given.max_budget.or(task.max_budget);
     task.approval = given.approval.or(task.approval);
 }
 

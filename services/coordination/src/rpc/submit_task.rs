@@ -155,6 +155,7 @@ fn check(
     fields.priority("priority", job.priority);
     fields.at_most("max_attempts", job.max_attempts.into(), MAX_ATTEMPTS.into());
     fields.attempt_timeout("timeout", job.timeout.as_ref());
+    fields.budget("max_budget", job.max_budget);
     if let Some(session) = fields.optional_id::<SessionId>("submitted_by", &job.submitted_by) {
         job.submitted_by = session.to_string();
     }
@@ -305,6 +306,7 @@ impl Fields {
         self.priority(&within("priority"), subtask.priority);
         self.weight(within("weight"), subtask.weight);
         self.attempt_timeout(&within("timeout"), subtask.timeout.as_ref());
+        self.budget(&within("max_budget"), subtask.max_budget);
     }
 }
 

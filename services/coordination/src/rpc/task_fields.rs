@@ -5,8 +5,8 @@ use std::time::Duration;
 use prost_types::Duration as ProtoDuration;
 use shim_proto::coordination::v1::{Requirements, TaskState, WorkerKind};
 use shim_proto::limits::task::{
-    LAST_PRIORITY, MAX_PATTERN_BYTES, MAX_REASON_BYTES, MAX_REQUIRED_CAPABILITIES, MAX_TIMEOUT,
-    MAX_WEIGHT,
+    LAST_PRIORITY, MAX_COST_USD, MAX_PATTERN_BYTES, MAX_REASON_BYTES, MAX_REQUIRED_CAPABILITIES,
+    MAX_TIMEOUT, MAX_WEIGHT,
 };
 use shim_runtime::ids::TaskId;
 use shim_store::domain::Pattern;
@@ -43,6 +43,20 @@ impl Fields {
     pub(super) fn attempt_timeout(&mut self, field: &str, timeout: Option<&ProtoDuration>) {
         let second = Duration::from_secs(1);
         self.duration(field, timeout, second, second..=MAX_TIMEOUT);
+    }
+
+    /// What the attempts of a task may cost, in US dollars; may be absent.
+    pub(super) fn budget(&mut self, field: &str, budget: Option<f64>) {
+        let Some(budget) = budget else { return };
+        // Not a number is neither.
+        if !(budget > 0.0 && budget <= MAX_COST_USD) {
+            self.refuse(
+                field,
+                format!(
+                    "must be US dollars, more than 0 and at most {MAX_COST_USD}, or left out for no bound; it is {budget}"
+                ),
+            );
+        }
     }
 
     /// What a task requires of its worker; sorts the capabilities and drops repetitions.

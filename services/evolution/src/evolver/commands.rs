@@ -1,6 +1,7 @@
 //! git and other programs, run to their end.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use shim_exec::{Launch, first_line, inherited_env};
 use shim_runtime::git;
 use tokio_util::sync::CancellationToken;
 
+use super::repository::ANSWERS_WITHIN;
 use crate::error::EvolutionError;
 use crate::programs::{Bounds, Finished, run_to_end};
 use crate::test_runs::TestRuns;
@@ -72,11 +74,7 @@ pub(super) async fn try_git(
         doing: "git".to_owned(),
         why,
     })?;
-    let place = folder.to_path_buf();
-    // It asks git, which takes its time: not on a thread of the runtime.
-    let env = tokio::task::spawn_blocking(move || environment(&place))
-        .await
-        .map_err(|_| EvolutionError::Stopping)?;
+    let env = environment(folder, cancel).await?;
     let args_of_git = SETTINGS.iter().chain(args).map(|&arg| arg.to_owned());
     let launch = Launch {
         file,
@@ -118,13 +116,35 @@ pub(super) async fn ask_git(
 }
 
 /// The environment of git in a folder: it asks nobody, and runs no program that the repository names.
-fn environment(folder: &Path) -> Vec<(OsString, OsString)> {
+///
+/// # Errors
+/// If git does not say in time what the repository names, or the call is cancelled.
+async fn environment(
+    folder: &Path,
+    cancel: &CancellationToken,
+) -> Result<Vec<(OsString, OsString)>, EvolutionError> {
+    let place = folder.to_path_buf();
+    // It may ask git, which takes its time: not on a thread of the runtime.
+    let asking = tokio::task::spawn_blocking(move || git::without_drivers(&place, ANSWERS_WITHIN));
+    let asked = tokio::select! {
+        asked = asking => asked.map_err(|_| EvolutionError::Stopping)?,
+        () = cancel.cancelled() => return Err(EvolutionError::Cancelled),
+    };
+    let harmless = asked.map_err(|why| EvolutionError::Git {
+        doing: "git config".to_owned(),
+        why: match why.kind() {
+            ErrorKind::TimedOut => {
+                format!("it did not answer within {} s", ANSWERS_WITHIN.as_secs())
+            }
+            _ => why.to_string(),
+        },
+    })?;
     let fixed = [("GIT_LFS_SKIP_SMUDGE", "1"), ("LC_ALL", "C")];
     let own = fixed.map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    inherited_env(GIT_VARIABLES)
+    Ok(inherited_env(GIT_VARIABLES)
         .chain(own)
-        .chain(git::without_drivers(folder))
-        .collect()
+        .chain(harmless)
+        .collect())
 }
 
 /// What a failed run of git means.

@@ -5,14 +5,13 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use shim_runtime::git;
+use shim_runtime::git::{self, output_within};
 
 use crate::error::EvolutionError;
-use crate::programs::output_within;
 use crate::project::Project;
 
 /// One question to git. Only a file system that does not answer takes longer.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(120);
+pub(super) const ANSWERS_WITHIN: Duration = Duration::from_secs(120);
 /// A larger file is no source.
 const MAX_BYTES: usize = 2 << 20;
 

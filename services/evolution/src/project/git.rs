@@ -6,9 +6,9 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use shim_exec::first_line;
-use shim_runtime::git;
+use shim_runtime::git::{self, output_within};
 
-use crate::programs::{crash, output_within};
+use crate::programs::crash;
 
 /// One question to git. Only a file system that does not answer takes longer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(60);
@@ -109,7 +109,8 @@ impl GitFacts {
         ];
         let mut command = git::command(folder);
         // Only the status looks into files, and would have them filtered.
-        command.envs(git::without_drivers(folder));
+        let harmless = git::without_drivers(folder, ANSWERS_WITHIN);
+        command.envs(harmless.map_err(|why| unanswered("config", &why))?);
         let output = ask(command, &asked)?;
         if !output.status.success() {
             return Err(other(&output));
@@ -147,14 +148,19 @@ fn ask(mut command: Command, args: &[&str]) -> Result<Output, GitRefusal> {
     // Its refusals are told apart by their words.
     command.args(args).env("LC_ALL", "C");
     let output = output_within(&mut command, b"", ANSWERS_WITHIN);
-    output.map_err(|why| match why.kind() {
+    output.map_err(|why| unanswered(args.first().unwrap_or(&""), &why))
+}
+
+/// Why a question was not answered.
+fn unanswered(question: &str, why: &std::io::Error) -> GitRefusal {
+    match why.kind() {
         ErrorKind::TimedOut => GitRefusal::Other(format!(
-            "git {} did not answer within {} s",
-            args.first().unwrap_or(&""),
+            "git {question} did not answer within {} s",
             ANSWERS_WITHIN.as_secs()
         )),
+        ErrorKind::Other => GitRefusal::Other(why.to_string()),
         _ => GitRefusal::Missing(why.to_string()),
-    })
+    }
 }
 
 /// What a failed question for the repository means.

@@ -13,7 +13,7 @@ use super::folders;
 const EXECUTORS: &str = "worker.executors";
 
 /// The keys of an executor.
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 11] = [
     "kind",
     "program",
     "args",
@@ -24,6 +24,7 @@ const FIELDS: [&str; 10] = [
     "timeout",
     "env",
     "fail_on_denial",
+    "resume",
 ];
 
 const MAX_NAME_BYTES: usize = 64;
@@ -52,6 +53,8 @@ pub struct ExecutorConfig {
     pub env: Vec<String>,
     /// Whether a denied permission fails the attempt (`agent` only).
     pub fail_on_denial: bool,
+    /// Whether a further attempt goes on with the conversation of the one before (`agent` only).
+    pub resume: bool,
 }
 
 /// How a program is fed and understood.
@@ -145,6 +148,7 @@ fn executor(
     let timeout = timeout(settings, &key("timeout"), default_timeout);
     let env = env(settings, &key("env"));
     let fail_on_denial = fail_on_denial(settings, &key("fail_on_denial"), kind);
+    let resume = resume(settings, &key("resume"), kind);
     Some(ExecutorConfig {
         name: name.to_owned(),
         kind: kind?,
@@ -157,6 +161,7 @@ fn executor(
         timeout,
         env,
         fail_on_denial,
+        resume,
     })
 }
 
@@ -196,6 +201,13 @@ fn fail_on_denial(settings: &mut Settings, key: &str, kind: Option<ExecutorKind>
         settings.refuse(format!("{key}: only an agent tells of denied permissions"));
     }
     is_set
+}
+
+fn resume(settings: &mut Settings, key: &str, kind: Option<ExecutorKind>) -> bool {
+    if settings.is_set(key) && kind == Some(ExecutorKind::Command) {
+        settings.refuse(format!("{key}: only an agent has conversations"));
+    }
+    settings.get_or(key, true)
 }
 
 fn capabilities(settings: &mut Settings, key: &str) -> Vec<String> {

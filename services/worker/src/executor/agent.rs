@@ -5,11 +5,15 @@ use std::time::SystemTime;
 
 use serde_json::{Map, Value};
 use shim_exec::{ExitCause, RunOutput, clipped};
-use shim_proto::coordination::v1::TaskResult;
+use shim_proto::coordination::v1::{Task, TaskResult};
 use shim_proto::limits::task::{MAX_REMARK_BYTES, MAX_RESULT_DATA_BYTES};
+use shim_proto::reasons::task::{BUDGET_EXHAUSTED, NOT_ALLOWED};
 use shim_runtime::{free_form, redact};
-use shim_work::AttemptOutcome;
+use shim_work::{AttemptFailure, AttemptOutcome, ClaimedTask};
+use uuid::Uuid;
 
+use super::claude_args::{self, Conversation, Freedom, budget_args};
+use super::conversations::Kept;
 use super::program::{Program, ProgramRun};
 use super::program_executor::ProgramKind;
 use super::prompt;
@@ -23,9 +27,29 @@ const USUAL_ARGS: [&str; 4] = ["-p", "--output-format", "stream-json", "--verbos
 /// A part of the words in the place of what is left out of a text.
 const LEFT_OUT: &str = " bytes left out ...]";
 
+/// US dollars below which nothing can be done.
+const NOTHING: f64 = 1e-6;
+
 /// The kind `agent`.
 pub(super) struct Agent {
     program: Program,
+    freedom: Freedom,
+}
+
+/// How an attempt is made.
+struct Plan {
+    /// The conversation, where the worker decides about it.
+    conversation: Option<Conversation>,
+    /// US dollars that are left for it.
+    budget: Option<f64>,
+}
+
+/// What a run of the program left.
+struct Ended {
+    transcript: Transcript,
+    output: RunOutput,
+    /// It was ended because the API will not answer.
+    gave_up: bool,
 }
 
 impl Agent {
@@ -33,27 +57,133 @@ impl Agent {
         if program.config.args.is_empty() {
             program.config.args = USUAL_ARGS.map(str::to_owned).to_vec();
         }
-        Self { program }
+        let freedom = Freedom::of(&program.config.args);
+        if freedom.is_claude() {
+            program.variables.push(claude_args::MAX_RETRIES);
+        }
+        Self { program, freedom }
     }
 
-    async fn outcome_of(
-        &self,
-        run: &ProgramRun<'_>,
-        transcript: Transcript,
-        mut ended: RunOutput,
-    ) -> AttemptOutcome {
+    async fn plan(&self, claim: &ClaimedTask) -> Result<Plan, AttemptFailure> {
+        let budget = self.budget(&claim.task)?;
+        let conversation = match self.program.config.resume && self.freedom.takes_conversation() {
+            true => Some(self.conversation(claim).await?),
+            false => None,
+        };
+        Ok(Plan {
+            conversation,
+            budget,
+        })
+    }
+
+    /// US dollars that a task may still cost; `None` for no bound.
+    fn budget(&self, task: &Task) -> Result<Option<f64>, AttemptFailure> {
+        let Some(budget) = task.max_budget else {
+            return Ok(None);
+        };
+        if !self.freedom.takes_budget() {
+            // Not final: another worker may keep it.
+            let message = "max_budget: this agent cannot be told of it, since its args are not those of claude -p --output-format \
+                           stream-json, or name a budget of their own";
+            return Err(AttemptFailure::new(NOT_ALLOWED, message));
+        }
+        let spent = task.usage.map_or(0.0, |usage| usage.cost_usd);
+        match budget - spent {
+            left if left > NOTHING => Ok(Some(left)),
+            _ => {
+                let message = format!(
+                    "max_budget: {spent:.2} of {budget:.2} US$ are spent; submit the rest of the work as a task of its own"
+                );
+                Err(AttemptFailure {
+                    is_final: true,
+                    ..AttemptFailure::new(BUDGET_EXHAUSTED, &message)
+                })
+            }
+        }
+    }
+
+    /// The conversation of an earlier attempt here, or a new one.
+    async fn conversation(&self, claim: &ClaimedTask) -> Result<Conversation, AttemptFailure> {
+        let folder = self.program.folder(&claim.task)?;
+        let (name, task) = (&self.program.config.name, claim.claim_ref.task_id);
+        let conversations = &self.program.context.conversations;
+        Ok(match conversations.find(name, task, &folder).await {
+            Some(earlier) => Conversation::Earlier(earlier),
+            None => {
+                let kept = Kept {
+                    conversation: Uuid::new_v4(),
+                    folder,
+                };
+                conversations.keep(name, task, &kept).await;
+                Conversation::New(kept.conversation)
+            }
+        })
+    }
+
+    async fn forget(&self, claim: &ClaimedTask) {
+        let (name, task) = (&self.program.config.name, claim.claim_ref.task_id);
+        self.program.context.conversations.forget(name, task).await;
+    }
+
+    /// One run of the program. It is ended early if the API will not answer.
+    async fn once(&self, run: &ProgramRun<'_>, plan: &Plan) -> Result<Ended, RunError> {
+        let given = plan.conversation.map(Conversation::args);
+        let budget = plan.budget.map(budget_args);
+        let configured = self.program.config.args.iter().cloned();
+        let args = configured.chain([given, budget].into_iter().flatten().flatten());
+        let input = match plan.conversation {
+            Some(Conversation::Earlier(_)) => prompt::to_go_on(run.claim),
+            _ => prompt::as_text(run.claim),
+        };
+        let end_early = run.stop.child_token();
+        let mut transcript = Transcript::default();
+        let on_line = |line: &[u8]| {
+            run.progress.update(transcript.push(line));
+            if transcript.is_hopeless() {
+                end_early.cancel();
+            }
+            transcript.is_over()
+        };
+        let stoppable = ProgramRun {
+            stop: &end_early,
+            ..*run
+        };
+        let output = stoppable.execute(args, input.into_bytes(), on_line).await?;
+        run.progress.update(transcript.unknown_rest());
+        Ok(Ended {
+            gave_up: output.end == ExitCause::Stopped && !run.stop.is_cancelled(),
+            transcript,
+            output,
+        })
+    }
+
+    async fn outcome_of(&self, run: &ProgramRun<'_>, plan: &Plan, ended: Ended) -> AttemptOutcome {
+        let Ended {
+            transcript,
+            output: mut ended,
+            gave_up,
+        } = ended;
         let stderr = ended.stderr.text().0;
         let ending = Ending {
-            program: self.program_end(run, ended.end),
+            program: match gave_up {
+                true => ProgramEnd::GaveUp,
+                false => self.program_end(run, ended.end),
+            },
             stderr: &stderr,
             fail_on_denial: self.program.config.fail_on_denial,
             now: SystemTime::now(),
         };
         match verdict(transcript, &ending) {
             Verdict::Completed(completed) => {
+                self.forget(run.claim).await;
                 AttemptOutcome::Completed(self.result(run, ended, completed).await)
             }
             Verdict::Failed(mut failure) => {
+                if failure.is_final {
+                    self.forget(run.claim).await;
+                } else if let Some(conversation) = plan.conversation {
+                    failure.append(&format!("\nits conversation: {}", conversation.id()));
+                }
                 if let Some(path) = ended.stdout.artifact().await {
                     failure.append(&format!("\nall that it wrote: {}", path.display()));
                 }
@@ -132,15 +262,15 @@ impl ProgramKind for Agent {
     }
 
     async fn attempt<'a>(&'a self, run: ProgramRun<'a>) -> Result<AttemptOutcome, RunError> {
-        let args = self.program.config.args.iter().cloned();
-        let input = prompt::as_text(run.claim).into_bytes();
-        let mut transcript = Transcript::default();
-        let on_line = |line: &[u8]| {
-            run.progress.update(transcript.push(line));
-            transcript.is_over()
-        };
-        let ended = run.execute(args, input, on_line).await?;
-        run.progress.update(transcript.unknown_rest());
-        Ok(self.outcome_of(&run, transcript, ended).await)
+        let mut plan = self.plan(run.claim).await?;
+        let mut ended = self.once(&run, &plan).await?;
+        let is_earlier = matches!(plan.conversation, Some(Conversation::Earlier(_)));
+        if is_earlier && ended.transcript.has_no_conversation() {
+            // It was killed before it wrote anything, or its files were removed.
+            self.forget(run.claim).await;
+            plan = self.plan(run.claim).await?;
+            ended = self.once(&run, &plan).await?;
+        }
+        Ok(self.outcome_of(&run, &plan, ended).await)
     }
 }

@@ -16,6 +16,9 @@ use super::values::{amount, is_blank, status, text};
 const LONGEST_LIMIT: Duration = Duration::from_secs(8 * 86_400);
 /// A greater number counts milliseconds.
 const MILLIS_FROM: f64 = 1e11;
+/// A worker that waits so long serves nobody meanwhile.
+const LONG_PAUSE: Duration = Duration::from_secs(30);
+
 /// A limit that the provider enforces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limit {
@@ -24,12 +27,16 @@ pub(super) struct Limit {
 }
 
 /// A call of the API that failed and was tried again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct RetriedCall {
     status: u16,
     error: String,
     /// It got no answer at all.
     is_unreached: bool,
+    /// How often it was tried again by now.
+    attempt: f64,
+    /// How long the program waits until it asks again.
+    pause: Duration,
 }
 
 /// What a failure means for the next attempt.
@@ -70,6 +77,8 @@ impl RetriedCall {
             status: status(&line["error_status"]),
             error: text(line, "error"),
             is_unreached: line.get("error_status").is_some_and(Value::is_null),
+            attempt: amount(&line["attempt"]).unwrap_or_default(),
+            pause: pause(&line["retry_delay_ms"]),
         }
     }
 
@@ -79,6 +88,8 @@ impl RetriedCall {
             status: 0,
             error: error.to_owned(),
             is_unreached: false,
+            attempt: 0.0,
+            pause: Duration::ZERO,
         }
     }
 
@@ -89,6 +100,28 @@ impl RetriedCall {
 
     pub(super) fn is_unreached(&self) -> bool {
         self.is_unreached
+    }
+
+    /// Whether trying again is of no use: a key that was refused twice (the first refusal may only have it renewed), or a
+    /// pause that the worker keeps better.
+    pub(super) fn is_hopeless(&self) -> bool {
+        let is_refused = matches!(self.status, 401..=404 | 407);
+        is_refused && self.attempt >= 2.0 || self.pause >= LONG_PAUSE
+    }
+
+    /// When it would be tried again, if that is long from now.
+    fn resumes_at(&self, now: SystemTime) -> Option<SystemTime> {
+        (self.pause >= LONG_PAUSE)
+            .then(|| now.checked_add(self.pause))
+            .flatten()
+    }
+
+    /// The call in a few words.
+    pub(super) fn describe(&self) -> String {
+        match self.status {
+            0 => format!("the API did not answer: {}", self.error),
+            status => format!("the API answered {status}: {}", self.error),
+        }
     }
 
     /// Whether the call of any task would fail so.
@@ -143,7 +176,8 @@ impl<'a> Evidence<'a> {
         let mut moments = said
             .iter()
             .filter_map(|said| resets_at(self.limit, said, self.now));
-        moments.next()
+        let paused = || self.retried.and_then(|call| call.resumes_at(self.now));
+        moments.next().or_else(paused)
     }
 
     fn has_notice_of_a_limit(&self) -> bool {
@@ -250,6 +284,13 @@ fn of_error_type(name: &str) -> Option<Trouble> {
         "invalid_request_error" | "request_too_large" => Trouble::Final,
         _ => return None,
     })
+}
+
+/// Milliseconds until a call is tried again.
+fn pause(millis: &Value) -> Duration {
+    let seconds = amount(millis).unwrap_or_default() / 1_000.0;
+    let pause = Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_LIMIT);
+    pause.min(LONGEST_LIMIT)
 }
 
 /// When a limit ends: by its event, or by the seconds at the end of "limit reached|1764500000".

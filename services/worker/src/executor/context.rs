@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use shim_exec::{Artifacts, Groups, Keeping};
 
+use super::conversations::Conversations;
 use crate::config::Config;
 
 /// The environment variable that names the task to its program.
@@ -18,6 +19,7 @@ pub struct ExecutorContext {
     pub(super) roots: Arc<[PathBuf]>,
     pub(super) artifacts: Arc<Artifacts>,
     pub(super) groups: Arc<Groups>,
+    pub(super) conversations: Conversations,
     /// Between SIGTERM and SIGKILL.
     pub(super) grace: Duration,
     /// Bytes of a result's text.
@@ -43,6 +45,7 @@ impl ExecutorContext {
             roots: config.roots.clone().into(),
             artifacts: Arc::new(Artifacts::open(&config.artifacts, keeping)?),
             groups: Arc::new(groups),
+            conversations: Conversations::open(&config.conversations, config.keep_artifacts)?,
             grace: config.grace,
             max_output: config.max_output,
         })

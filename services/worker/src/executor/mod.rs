@@ -5,8 +5,10 @@
 
 mod agent;
 mod api_trouble;
+mod claude_args;
 mod command;
 mod context;
+mod conversations;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod hindrance;

@@ -20,10 +20,13 @@ const STDERR_BYTES: usize = MAX_ERROR_BYTES / 2;
 /// A configured program.
 pub(super) struct Program {
     pub(super) config: ExecutorConfig,
-    context: ExecutorContext,
+    pub(super) context: ExecutorContext,
+    /// Variables that the program gets unless the configuration passes on its own.
+    pub(super) variables: Vec<(&'static str, &'static str)>,
 }
 
 /// A run of a program for a claimed task.
+#[derive(Clone, Copy)]
 pub(super) struct ProgramRun<'a> {
     pub(super) program: &'a Program,
     pub(super) claim: &'a ClaimedTask,
@@ -33,7 +36,11 @@ pub(super) struct ProgramRun<'a> {
 
 impl Program {
     pub(super) fn new(config: ExecutorConfig, context: ExecutorContext) -> Self {
-        Self { config, context }
+        Self {
+            config,
+            context,
+            variables: Vec::new(),
+        }
     }
 
     /// The file to execute, or what is wrong with it.
@@ -46,6 +53,12 @@ impl Program {
         self.context.max_output
     }
 
+    /// The folder in which it works at a task.
+    pub(super) fn folder(&self, task: &Task) -> Result<PathBuf, AttemptFailure> {
+        let configured = self.config.working_dir.as_deref();
+        working_dir::choose(&self.context.roots, configured, task)
+    }
+
     fn launch(
         &self,
         file: PathBuf,
@@ -53,10 +66,14 @@ impl Program {
         claim: &ClaimedTask,
     ) -> Result<Launch, AttemptFailure> {
         let task = &claim.task;
-        let configured = self.config.working_dir.as_deref();
-        let folder = working_dir::choose(&self.context.roots, configured, task)?;
+        let folder = self.folder(task)?;
         let names = self.config.env.iter().map(String::as_str);
         let mut env: Vec<_> = inherited_env(names).collect();
+        for (name, value) in &self.variables {
+            if !env.iter().any(|(known, _)| known == name) {
+                env.push(((*name).into(), (*value).into()));
+            }
+        }
         // No variable can hold a NUL.
         let goal = task.goal.replace('\0', " ");
         env.push(("SHIM_TASK_GOAL".into(), goal.into()));

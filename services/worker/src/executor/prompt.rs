@@ -10,6 +10,8 @@ use shim_work::ClaimedTask;
 
 /// Characters of a path.
 const MAX_NAME: usize = 4_096;
+/// Characters of what is said of the attempt before.
+const MAX_WHY: usize = 1_000;
 
 /// The task as one JSON object.
 pub(super) fn as_json(claim: &ClaimedTask) -> String {
@@ -28,6 +30,22 @@ pub(super) fn as_json(claim: &ClaimedTask) -> String {
         "resume": claim.resume,
     });
     format!("{object}\n")
+}
+
+/// The same for a model that has the conversation of an earlier attempt.
+pub(super) fn to_go_on(claim: &ClaimedTask) -> String {
+    let mut text = String::from("Your last attempt at this task ended before it was done");
+    match claim.task.error.as_ref().map(|error| error.message.trim()) {
+        None | Some("") => text.push('.'),
+        Some(why) => {
+            let _ = write!(text, ": {}", one_line(why, MAX_WHY));
+        }
+    }
+    text.push_str(
+        "\nGo on where it left off. Whether its last call had its effect is not known: look before you repeat it.\n\n\
+         The task again:\n\n",
+    );
+    text + &as_text(claim)
 }
 
 /// The task as facts for a model: the goal as it was given, since it is what is to be done, its files and input, and where the
@@ -65,7 +83,7 @@ pub(super) fn as_text(claim: &ClaimedTask) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use shim_proto::coordination::v1::Task;
+    use shim_proto::coordination::v1::{Task, TaskError};
     use shim_runtime::ids::{LeaseToken, TaskId};
     use shim_work::ClaimRef;
 
@@ -104,6 +122,22 @@ mod tests {
             ..ClaimedTask::default()
         };
         assert_eq!(as_text(&bare), "Think\n");
+    }
+
+    #[test]
+    fn who_goes_on_is_told_how_it_ended_and_the_task_again() {
+        let mut claim = claim();
+        let expected =
+            "Your last attempt at this task ended before it was done.\nGo on where it left off.";
+        assert!(to_go_on(&claim).starts_with(expected));
+        claim.task.error = Some(TaskError {
+            reason: "EXECUTOR_FAILED".to_owned(),
+            message: "exit status: 143\nTerminated".to_owned(),
+        });
+        let text = to_go_on(&claim);
+        let expected = "Your last attempt at this task ended before it was done: exit status: 143 Terminated\n";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(text.ends_with(&as_text(&claim)), "{text}");
     }
 
     #[test]

@@ -47,6 +47,10 @@ pub(super) struct AgentResult {
     pub(super) has_successor: bool,
     pub(super) tokens: Tokens,
     pub(super) cost_usd: f64,
+    /// What was spent since the result before, without what an earlier process spent in the same conversation.
+    pub(super) own_cost_usd: Option<f64>,
+    /// No model was asked.
+    pub(super) is_without_turn: bool,
     /// The cost stands in the line and cannot be read.
     pub(super) is_cost_unreadable: bool,
     /// What contradicts or limits the result in its own line.
@@ -73,6 +77,8 @@ impl AgentResult {
             has_successor: amount(&line["queued_turn_count"]).is_some_and(|turns| turns >= 1.0),
             tokens: Tokens::of(&line["usage"]),
             cost_usd: amount(cost).unwrap_or_default().min(MAX_COST_USD),
+            own_cost_usd: own_cost(&line["model_usage_since_last_result"]),
+            is_without_turn: amount(&line["num_turns"]) == Some(0.0),
             is_cost_unreadable: !cost.is_null() && amount(cost).is_none(),
             remarks: contradictions(line),
             is_cut: false,
@@ -132,6 +138,14 @@ impl AgentResult {
         }
         parts.join(": ")
     }
+}
+
+/// The sum over all models; `None` if it is not told of each.
+fn own_cost(models: &Value) -> Option<f64> {
+    let models = models.as_object()?.values();
+    let costs = models.map(|model| amount(&model["costUSD"]));
+    let sum: f64 = costs.sum::<Option<f64>>()?;
+    Some(sum.min(MAX_COST_USD))
 }
 
 /// What the field `result` hands over, as text and as data: models hand over texts, wrappers sometimes objects, or the blocks of

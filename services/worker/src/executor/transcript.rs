@@ -31,6 +31,9 @@ const MAX_LAST_TEXT_BYTES: usize = 1024 * 1024;
 const MAX_NOTICE_BYTES: usize = 4 * 1024;
 /// Fields that a result line gives twice, as far as they are told.
 const MAX_REPEATED: usize = 5;
+/// What `claude` says of a conversation that it does not find.
+const NO_CONVERSATION: &str = "no conversation found";
+
 /// What the agent wrote so far.
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
@@ -70,6 +73,21 @@ impl Transcript {
         self.results
             .last()
             .is_some_and(|result| !result.has_successor)
+    }
+
+    /// Whether the API will answer no call of this run, though the program goes on to ask it.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.retried.as_ref().is_some_and(RetriedCall::is_hopeless)
+    }
+
+    /// Whether the program did not find the conversation that it was to go on with.
+    pub(super) fn has_no_conversation(&self) -> bool {
+        let is_said = |text: &str| text.to_lowercase().contains(NO_CONVERSATION);
+        let complaint = self.results.last().map(AgentResult::complaint);
+        let is_silent = !self.has_worked && self.last_text.is_empty();
+        is_silent
+            && (complaint.is_some_and(|complaint| is_said(&complaint))
+                || self.plain.iter().any(|line| is_said(line)))
     }
 
     /// The progress that a line brings. A line that is no message is a sign of life and nothing more.
@@ -234,12 +252,16 @@ impl Transcript {
         }
     }
 
-    /// The rest of the cost. Where a message was counted twice, the sum errs upwards.
+    /// The rest of the cost. Where a message was counted twice, the sum errs upwards. The total of a conversation that was
+    /// gone on with holds what earlier attempts cost, so what the result says of itself alone goes before.
     fn on_result(&mut self, result: AgentResult) -> ProgressUpdate {
         let usage = Usage {
             input_tokens: (result.tokens.input).saturating_sub(self.reported.input_tokens),
             output_tokens: (result.tokens.output).saturating_sub(self.reported.output_tokens),
-            cost_usd: (result.cost_usd - self.reported.cost_usd).max(0.0),
+            cost_usd: match result.own_cost_usd {
+                Some(own) => own,
+                None => (result.cost_usd - self.reported.cost_usd).max(0.0),
+            },
             incomplete: result.is_cost_unreadable,
         };
         add(&mut self.reported, &usage);

@@ -19,17 +19,17 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Map, Value};
 use shim_exec::clipped;
-use shim_proto::reasons::task::{EXECUTOR_FAILED, PERMISSION_DENIED, TIMED_OUT};
+use shim_proto::reasons::task::{BUDGET_EXHAUSTED, EXECUTOR_FAILED, PERMISSION_DENIED, TIMED_OUT};
 use shim_render::time::span;
 use shim_runtime::redact;
 use shim_work::{AttemptFailure, Hindrance, Unfit};
 
-use super::api_trouble::{self, Evidence, Trouble};
+use super::api_trouble::{self, Evidence, RetriedCall, Trouble};
 use super::hindrance::hindrance;
 use super::not_executed::NOT_EXECUTABLE;
 use super::result_line::AgentResult;
 use super::transcript::Transcript;
-use super::values::is_blank;
+use super::values::{Tokens, is_blank};
 
 /// Bytes of the last text in an error's message: the reason comes first and must fit, too.
 const MAX_QUOTED_BYTES: usize = 3_000;
@@ -49,6 +49,8 @@ pub(super) enum ProgramEnd {
     TimedOut(Duration),
     /// Its worker stopped it.
     Stopped,
+    /// Its worker ended it because the API will answer no call.
+    GaveUp,
 }
 
 /// What a verdict is reached by, beside the transcript.
@@ -97,6 +99,9 @@ pub(super) fn verdict(mut transcript: Transcript, ending: &Ending<'_>) -> Verdic
         let is_last = at + 1 == transcript.results.len();
         let result = &transcript.results[at];
         let evidence = evidence(&transcript, ending);
+        if let Some(why) = not_begun(result, evidence) {
+            return unfit(&why, None, Hindrance::Lasting);
+        }
         return match api_trouble::of_success(result, evidence) {
             Some((notice, until)) if is_last => {
                 unfit(notice, until, hindrance(0, false, notice, evidence))
@@ -111,6 +116,13 @@ pub(super) fn verdict(mut transcript: Transcript, ending: &Ending<'_>) -> Verdic
         Some(result) => of_failure(result, &transcript, ending),
         None => of_silence(&transcript, ending),
     }
+}
+
+/// Why a success is none: nobody asked a model, since something on the machine, such as a hook, answered in its place.
+fn not_begun(result: &AgentResult, evidence: Evidence<'_>) -> Option<String> {
+    let is_idle = result.is_without_turn && result.tokens == Tokens::default();
+    let has_begun = evidence.has_worked || result.has_data() || is_blank(&result.text);
+    (is_idle && !has_begun).then(|| format!("no model was asked: {}", result.text))
 }
 
 fn of_success(mut transcript: Transcript, at: usize, ending: &Ending<'_>) -> Verdict {
@@ -175,7 +187,7 @@ fn remark_on(program: &ProgramEnd) -> Option<String> {
         ProgramEnd::TimedOut(limit) => {
             format!("its program went on until its {} were up", span(*limit))
         }
-        ProgramEnd::Stopped => "its program was stopped after it".to_owned(),
+        ProgramEnd::Stopped | ProgramEnd::GaveUp => "its program was stopped after it".to_owned(),
     })
 }
 
@@ -206,9 +218,13 @@ fn of_failure(result: &AgentResult, transcript: &Transcript, ending: &Ending<'_>
         said => quoted(said),
     };
     let message = with_denials(&complaint, &result.denials) + &last_text;
+    let reason = match result.subtype.as_str() {
+        "error_max_budget_usd" => BUDGET_EXHAUSTED,
+        _ => EXECUTOR_FAILED,
+    };
     Verdict::Failed(AttemptFailure {
         is_final: trouble == Trouble::Final,
-        ..AttemptFailure::new(EXECUTOR_FAILED, &message)
+        ..AttemptFailure::new(reason, &message)
     })
 }
 
@@ -232,7 +248,14 @@ fn of_silence(transcript: &Transcript, ending: &Ending<'_>) -> Verdict {
     let evidence = evidence(transcript, ending);
     if let Some(Trouble::Unfit(until)) = api_trouble::of_silence(&outside, evidence) {
         let about = hindrance(0, false, &last_words, evidence);
-        return unfit(&explained("it ended without a result"), until, about);
+        let refused = evidence
+            .retried
+            .filter(|_| ending.program == ProgramEnd::GaveUp);
+        let what = refused.map_or(
+            "it ended without a result".to_owned(),
+            RetriedCall::describe,
+        );
+        return unfit(&explained(&what), until, about);
     }
     Verdict::Failed(match &ending.program {
         ProgramEnd::Exited(code @ 1..) => {

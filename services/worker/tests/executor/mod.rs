@@ -2,4 +2,5 @@
 
 mod agents;
 mod commands;
+mod conversations;
 mod test_env;

@@ -97,6 +97,7 @@ pub(crate) fn shell(kind: ExecutorKind, script: &str) -> ExecutorConfig {
         timeout: TIMEOUT * 2,
         env: Vec::new(),
         fail_on_denial: false,
+        resume: true,
     }
 }
 

@@ -76,7 +76,7 @@ fn job() -> Value {
             {
                 "key": "lexer", "goal": "write the lexer", "kind": "code", "depends_on": [], "files": ["src/lexer.rs"],
                 "requirements": requirements, "payload": {"a": 1}, "priority": 3, "weight": 2.0, "timeout": "60s",
-                "approval": {"before_start": true, "before_result": false},
+                "max_budget": 1.5, "approval": {"before_start": true, "before_result": false},
             },
             {"key": "parser", "goal": "write the parser", "depends_on": ["lexer"]},
         ],
@@ -85,7 +85,7 @@ fn job() -> Value {
         "max_attempts": 2, "backoff": "1s", "timeout": "60s", "on_failure": "FAILURE_POLICY_CONTINUE",
         "merge": "MERGE_STRATEGY_FIRST", "strategy": "ASSIGNMENT_STRATEGY_ROUND_ROBIN",
         "approval": {"before_start": true, "before_result": true}, "workspace": WORKSPACE,
-        "submitted_by": request_id(),
+        "submitted_by": request_id(), "max_budget": 2.5,
     })
 }
 

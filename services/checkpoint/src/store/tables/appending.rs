@@ -22,6 +22,8 @@ pub(crate) struct TaskOfSave {
     pub(crate) found: TaskMatch,
     /// The keys of other tasks that are over.
     pub(crate) closed: Vec<String>,
+    /// Whether it comes from the session's owner, who lives then; else the session stays where it stands in its life.
+    pub(crate) is_owners: bool,
 }
 
 impl TaskOfSave {
@@ -30,6 +32,7 @@ impl TaskOfSave {
         Self {
             found: TaskMatch::ByName,
             closed: Vec::new(),
+            is_owners: true,
         }
     }
 }
@@ -43,7 +46,7 @@ pub(crate) struct Appended {
     pub(crate) left: Option<(u64, TaskText)>,
 }
 
-/// Appends a checkpoint, moves its session's head and puts its task first. The session becomes active: its owner lives.
+/// Appends a checkpoint, moves its session's head and puts its task first. One of its owner makes the session active.
 pub(crate) fn append(
     db: &Connection,
     stored: &mut StoredSession,
@@ -66,6 +69,10 @@ pub(crate) fn append(
         state.counts.open_steps,
     );
     let left = text_of_left(db, stored, &change);
+    if task.is_owners {
+        sessions::reactivate(&mut stored.session);
+        stored.session.dismissed_at = None;
+    }
     move_head(&mut stored.session, &checkpoint, state.counts.open_steps);
     sessions::update(db, stored, now)?;
     let stored_bytes = state.bytes.len();
@@ -133,8 +140,6 @@ fn new_header(session: &Session, state: &PackedState) -> Checkpoint {
 }
 
 fn move_head(session: &mut Session, head: &Checkpoint, open_steps: u32) {
-    sessions::reactivate(session);
-    session.dismissed_at = None;
     session.head_number = head.number;
     session.head_checkpoint_id.clone_from(&head.id);
     session.last_checkpoint_at = head.created_at;

@@ -70,7 +70,7 @@ fn whole(db: &Connection, mut stored: StoredSession) -> Result<StoredSession, Er
 }
 
 /// The session with this id, its tasks as its record keeps them.
-fn find_short(db: &Connection, id: SessionId) -> Result<StoredSession, Error> {
+pub(crate) fn find_short(db: &Connection, id: SessionId) -> Result<StoredSession, Error> {
     let sql = select("WHERE id = ?1");
     let found = db
         .prepare_cached(&sql)?
@@ -85,7 +85,7 @@ pub(crate) fn by_row(db: &Connection, row_id: i64) -> Result<StoredSession, Erro
 }
 
 /// The session in this row, its tasks as its record keeps them.
-pub(super) fn by_row_short(db: &Connection, row_id: i64) -> Result<StoredSession, Error> {
+pub(crate) fn by_row_short(db: &Connection, row_id: i64) -> Result<StoredSession, Error> {
     let sql = select("WHERE row_id = ?1");
     let found = db
         .prepare_cached(&sql)?

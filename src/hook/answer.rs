@@ -1,0 +1,123 @@
+//! One hook from its event to what is printed.
+
+use std::io::Write;
+
+use shim_claude_code::hook_input::HookInput;
+use shim_proto::checkpoint::v1::observed_event::Event;
+use shim_proto::checkpoint::v1::{ObservedEvent, PromptSubmitted};
+use uuid::Uuid;
+
+use super::journal::Line;
+use super::place::Place;
+use super::reply::Reply;
+use super::stack::{HookStack, Trouble};
+use super::{leases, session_start, start, tool_call, worker_turn};
+use crate::config::Config;
+
+/// Tells the stack what happened, and prints what it says.
+pub(super) async fn run(config: &Config, hook: &HookInput, place: &Place) {
+    let Some(event) = hook.event.clone() else {
+        return;
+    };
+    if hook.name == "StopFailure" {
+        // A headless client ends without waiting for it: kept first, told if there is time. Told twice, it counts once.
+        place.keep(hook, "the client does not wait for this hook");
+    }
+    match answer(config, hook, &event, place).await {
+        Ok(Answer { reply, promise }) => {
+            let is_said = print(&reply, hook);
+            if let Err(why) = promise.settle(is_said, hook, &reply).await {
+                place.journal.note(&Line::error_of(hook, &why.to_string()));
+            }
+        }
+        Err(Trouble::Away(why)) => {
+            if hook.name == "UserPromptSubmit" {
+                start::if_away(config, place);
+            }
+            place.keep(hook, &why);
+        }
+        Err(Trouble::Refused(why)) => place.journal.note(&Line::error_of(hook, &why)),
+    }
+}
+
+/// What is to be printed, and what is to be done once it is.
+#[derive(Default)]
+pub(super) struct Answer {
+    pub(super) reply: Reply,
+    pub(super) promise: worker_turn::Promise,
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self {
+            reply,
+            ..Self::default()
+        }
+    }
+}
+
+async fn answer(
+    config: &Config,
+    hook: &HookInput,
+    event: &ObservedEvent,
+    place: &Place,
+) -> Result<Answer, Trouble> {
+    let stack = HookStack::of(config, deadline(hook))?;
+    match hook.name.as_str() {
+        "SessionStart" => Ok(session_start::run(config, &stack, hook, event, place)
+            .await?
+            .into()),
+        "UserPromptSubmit" => Ok(session_start::prompt(&stack, hook, event, place)
+            .await?
+            .into()),
+        "PreToolUse" => Ok(tool_call::run(&stack, hook, event, place).await?.into()),
+        "Stop" => {
+            let guidance = stack.guidance(event).await?;
+            Ok(worker_turn::run(&stack, hook, &guidance.session_id, place).await)
+        }
+        "SessionEnd" if stack.settings().auto_lease => {
+            let session = stack.guidance(event).await?.session_id;
+            if let Err(why) = leases::release(&stack, hook, &session).await {
+                place.journal.note(&Line::error_of(hook, &why.to_string()));
+            }
+            Ok(Answer::default())
+        }
+        _ => {
+            stack.report(vec![event.clone()]).await?;
+            Ok(Answer::default())
+        }
+    }
+}
+
+/// How long the client may be kept waiting: a tool less than a turn.
+fn deadline(hook: &HookInput) -> std::time::Duration {
+    let milliseconds = match hook.name.as_str() {
+        "PreToolUse" => 150,
+        _ => 300,
+    };
+    std::time::Duration::from_millis(milliseconds)
+}
+
+/// Whether all of it was written: a client that is gone reads nothing.
+fn print(reply: &Reply, hook: &HookInput) -> bool {
+    let Some(json) = reply.json(&hook.name) else {
+        return true;
+    };
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{json}").and_then(|()| out.flush()).is_ok()
+}
+
+/// The event of a turn that goes on because a hook asked for it: the prompt is nobody's words.
+pub(super) fn kept_going(event: &ObservedEvent, words: &str) -> ObservedEvent {
+    let first = words.lines().next().unwrap_or_default();
+    ObservedEvent {
+        event_id: Uuid::now_v7().to_string(),
+        at: Some(std::time::SystemTime::now().into()),
+        event: Some(Event::PromptSubmitted(PromptSubmitted {
+            prompt_id: String::new(),
+            text: first.to_owned(),
+            by_client: true,
+        })),
+        ..event.clone()
+    }
+}

@@ -1,0 +1,254 @@
+//! `Stop`: a window that registered as a worker goes on while a task that fits it waits or messages are unread; one that
+//! submitted jobs, when one of them ended or waits for approval. No other turn is kept going.
+//!
+//! The task is claimed here and handed over whole, so that no other worker has it meanwhile; if its words cannot be
+//! written, it goes back. Messages are acknowledged once they are written.
+
+mod continuations;
+mod task_text;
+mod words;
+
+use std::time::Duration;
+
+use shim_claude_code::hook_input::HookInput;
+use shim_proto::coordination::v1::{
+    AckMessagesRequest, GetTaskRequest, GetWorkerRequest, Message, ReceiveMessagesRequest, Task,
+    Worker, WorkerKind, WorkerState,
+};
+use shim_proto::limits::coordination::OWN_SENDER;
+use shim_proto::reasons::NO_ROOM;
+use shim_proto::worker::v1::{ClaimTaskRequest, ReleaseTaskRequest};
+use shim_runtime::service_error::decode;
+use uuid::Uuid;
+
+use super::answer::{Answer, kept_going};
+use super::journal::Line;
+use super::place::Place;
+use super::reply::Reply;
+use super::stack::{HookStack, Trouble};
+use continuations::Continuations;
+
+/// For all that is asked at the end of a turn.
+const WITHIN: Duration = Duration::from_secs(2);
+/// A task that waits is matched within milliseconds.
+const CLAIM_WAIT: Duration = Duration::from_millis(150);
+/// Messages of one answer.
+const MAX_MESSAGES: i32 = 10;
+
+/// What is owed once the words are written, or cannot be.
+#[derive(Default)]
+pub(super) struct Promise {
+    stack: Option<HookStack>,
+    session_id: String,
+    /// The task that was claimed, and its lease.
+    claimed: Option<(String, u64)>,
+    /// Messages among the words.
+    delivered: Vec<String>,
+    continuations: Option<Continuations>,
+}
+
+impl Promise {
+    /// Acknowledges what was said, or gives back what could not be.
+    pub(super) async fn settle(
+        self,
+        is_said: bool,
+        hook: &HookInput,
+        reply: &Reply,
+    ) -> Result<(), Trouble> {
+        let (Some(stack), Reply::KeepGoing(words)) = (&self.stack, reply) else {
+            return Ok(());
+        };
+        let stack = stack.within(WITHIN);
+        if !is_said {
+            return self.give_back(&stack).await;
+        }
+        if let Some(continuations) = &self.continuations {
+            continuations.count_one();
+        }
+        if let Some(event) = &hook.event {
+            stack.report(vec![kept_going(event, words)]).await?;
+        }
+        self.acknowledge(&stack).await
+    }
+
+    async fn acknowledge(&self, stack: &HookStack) -> Result<(), Trouble> {
+        let (Some(mut bus), false) = (stack.bus(), self.delivered.is_empty()) else {
+            return Ok(());
+        };
+        let request = stack.request(AckMessagesRequest {
+            inbox: self.session_id.clone(),
+            message_ids: self.delivered.clone(),
+        });
+        stack.answer(bus.ack_messages(request)).await.map(drop)
+    }
+
+    async fn give_back(&self, stack: &HookStack) -> Result<(), Trouble> {
+        let (Some(mut worker), Some((task_id, lease))) = (stack.worker(), &self.claimed) else {
+            return Ok(());
+        };
+        let request = stack.request(ReleaseTaskRequest {
+            request_id: Uuid::now_v7().to_string(),
+            task_id: task_id.clone(),
+            lease: *lease,
+            reason: "the window that claimed it was gone before it could be told".to_owned(),
+        });
+        stack.answer(worker.release_task(request)).await.map(drop)
+    }
+}
+
+/// What is to be said at the end of this turn.
+pub(super) async fn run(
+    stack: &HookStack,
+    hook: &HookInput,
+    session_id: &str,
+    place: &Place,
+) -> Answer {
+    if !stack.settings().keep_workers_going || session_id.is_empty() {
+        return Answer::default();
+    }
+    let continuations = Continuations::of(&place.spool, hook);
+    if continuations.is_over() {
+        return Answer::default();
+    }
+    let stack = stack.within(WITHIN);
+    match next(&stack, session_id, &continuations).await {
+        Ok(Some((words, promise))) => Answer {
+            reply: Reply::KeepGoing(words),
+            promise: Promise {
+                stack: Some(stack),
+                session_id: session_id.to_owned(),
+                continuations: Some(continuations),
+                ..promise
+            },
+        },
+        Ok(None) => Answer::default(),
+        Err(why) => {
+            place.journal.note(&Line::error_of(hook, &why.to_string()));
+            Answer::default()
+        }
+    }
+}
+
+async fn next(
+    stack: &HookStack,
+    session_id: &str,
+    continuations: &Continuations,
+) -> Result<Option<(String, Promise)>, Trouble> {
+    let (worker, unread) = tokio::join!(worker(stack, session_id), peek(stack, session_id));
+    let (worker, unread) = (worker?, unread?);
+    let is_for_supervisor = unread.iter().any(|message| message.sender == OWN_SENDER);
+    if is_for_supervisor || (worker.is_some() && !unread.is_empty()) {
+        let messages = receive(stack, session_id).await?;
+        if !messages.is_empty() {
+            let (words, told) = words::of_messages(&messages, continuations.is_last());
+            let told = messages.into_iter().take(told);
+            let promise = Promise {
+                delivered: told.map(|message| message.message_id).collect(),
+                ..Promise::default()
+            };
+            return Ok(Some((words, promise)));
+        }
+    }
+    let Some(worker) = worker else {
+        return Ok(None);
+    };
+    let Some((task, lease)) = claim(stack, &worker).await? else {
+        return Ok(None);
+    };
+    let job = job(stack, &task).await;
+    let words = task_text::of(&task, lease, job.as_ref(), continuations.is_last());
+    let promise = Promise {
+        claimed: Some((task.task_id, lease)),
+        ..Promise::default()
+    };
+    Ok(Some((words, promise)))
+}
+
+/// The session as a worker that takes tasks now.
+async fn worker(stack: &HookStack, session_id: &str) -> Result<Option<Worker>, Trouble> {
+    let Some(mut registry) = stack.registry() else {
+        return Ok(None);
+    };
+    let request = stack.request(GetWorkerRequest {
+        worker_id: session_id.to_owned(),
+    });
+    let found = match stack.answer(registry.get_worker(request)).await {
+        // Nobody registered it.
+        Err(Trouble::Refused(_)) => None,
+        found => found?.worker,
+    };
+    let takes_tasks = |worker: &Worker| {
+        let is_here = matches!(
+            worker.state(),
+            WorkerState::Starting | WorkerState::Idle | WorkerState::Busy
+        );
+        is_here && worker.kind() == WorkerKind::Chat
+    };
+    Ok(found.filter(takes_tasks))
+}
+
+/// The messages that wait, given out before or not: nothing of them changes.
+async fn peek(stack: &HookStack, session_id: &str) -> Result<Vec<Message>, Trouble> {
+    messages(stack, session_id, true).await
+}
+
+/// The messages that nobody has now; they are hidden from others until they are acknowledged, or for half a minute.
+async fn receive(stack: &HookStack, session_id: &str) -> Result<Vec<Message>, Trouble> {
+    messages(stack, session_id, false).await
+}
+
+async fn messages(
+    stack: &HookStack,
+    session_id: &str,
+    peek: bool,
+) -> Result<Vec<Message>, Trouble> {
+    let Some(mut bus) = stack.bus() else {
+        return Ok(Vec::new());
+    };
+    let request = stack.request(ReceiveMessagesRequest {
+        inbox: session_id.to_owned(),
+        max_messages: MAX_MESSAGES,
+        peek,
+        ..ReceiveMessagesRequest::default()
+    });
+    let received = stack.answer(bus.receive_messages(request)).await?;
+    Ok(received.messages)
+}
+
+/// A task that fits, with its lease. A worker that has one already gets no other.
+async fn claim(stack: &HookStack, worker: &Worker) -> Result<Option<(Task, u64)>, Trouble> {
+    let Some(mut service) = stack.worker() else {
+        return Ok(None);
+    };
+    let request = stack.request(ClaimTaskRequest {
+        request_id: Uuid::now_v7().to_string(),
+        worker_id: worker.worker_id.clone(),
+        epoch: worker.epoch,
+        wait: prost_types::Duration::try_from(CLAIM_WAIT).ok(),
+    });
+    let has_no_room = std::cell::Cell::new(false);
+    let claimed = async {
+        let claimed = service.claim_task(request).await;
+        let no_room = |status: &tonic::Status| decode(status).reason == NO_ROOM;
+        has_no_room.set(claimed.as_ref().is_err_and(no_room));
+        claimed
+    };
+    match stack.answer(claimed).await {
+        Ok(claimed) => Ok(claimed.task.map(|task| (task, claimed.lease))),
+        Err(_) if has_no_room.get() => Ok(None),
+        Err(why) => Err(why),
+    }
+}
+
+/// The job that a task is a part of; `None` for a job of its own, or if it cannot be told now.
+async fn job(stack: &HookStack, task: &Task) -> Option<Task> {
+    if task.root_id.is_empty() || task.root_id == task.task_id {
+        return None;
+    }
+    let request = stack.request(GetTaskRequest {
+        task_id: task.root_id.clone(),
+        with_subtasks: false,
+    });
+    let mut tasks = stack.tasks()?;
+    stack.answer(tasks.get_task(request)).await.ok()?.task
+}
