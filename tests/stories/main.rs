@@ -22,6 +22,7 @@ mod observability;
 mod observed_events;
 mod operations;
 mod overload;
+mod plugin;
 mod recovery;
 mod reflection;
 mod security;

@@ -211,7 +211,12 @@ fn arguments(command: &str, known: &Known, world: &World) -> Vec<Vec<String>> {
         "sessions recover" => {
             let transcript = temp("transcript.jsonl");
             write_transcript(&transcript, &format!("{marker}\u{2028}{marker}\u{9b}2J"));
-            vec![Vec::new(), vec![transcript.clone()], vec![transcript, "--json".to_owned()], vec![hostile]]
+            vec![
+                Vec::new(),
+                vec![transcript.clone()],
+                vec![transcript, "--json".to_owned()],
+                vec![hostile],
+            ]
         }
         "sessions import" => vec![vec![temp("archive")], vec![hostile]],
         "sessions backup" => vec![vec![temp("backup")], vec![temp("no/such\nerror: forged")]],
@@ -314,7 +319,8 @@ fn write_transcript(path: &str, text: &str) {
         json!({"type": kind, "uuid": kind, "sessionId": "hostile", "timestamp": "2026-01-02T10:00:00Z", "cwd": "/tmp",
             "message": message})
     };
-    let call = json!({"type": "tool_use", "id": "t", "name": "Bash", "input": {"description": text}});
+    let call =
+        json!({"type": "tool_use", "id": "t", "name": "Bash", "input": {"description": text}});
     let lines = [
         of("user", json!({"content": format!("x\n{text}")})),
         of("assistant", json!({"id": "m", "content": [call]})),

@@ -114,7 +114,12 @@ fn submit(
         return !is_retold;
     }
     state.prompts += 1;
-    note_turn(&mut it.turn_prompt_id, &mut times.turn_prompted, &prompt.prompt_id, at);
+    note_turn(
+        &mut it.turn_prompt_id,
+        &mut times.turn_prompted,
+        &prompt.prompt_id,
+        at,
+    );
     if times.first_prompted == 0 || at < times.first_prompted {
         times.first_prompted = at;
         state.first_prompt.clone_from(&prompt.text);

@@ -195,7 +195,10 @@ fn a_prompt_that_is_given_while_the_model_works_is_of_the_same_turn() {
     assert_ne!(first.map(Half::key), second.map(Half::key));
     let state = of(&events);
     assert_eq!((open(&state), state.prompts), (vec!["a"], 2));
-    assert_eq!((state.first_prompt.as_str(), state.last_prompt.as_str()), ("first", "and this"));
+    assert_eq!(
+        (state.first_prompt.as_str(), state.last_prompt.as_str()),
+        ("first", "and this")
+    );
     // A person stopped the call, which no hook tells, and asked for something else.
     events.push(of_turn(prompt(40, "other"), "p2"));
     assert!(open(&of(&events)).is_empty());
