@@ -42,6 +42,8 @@ pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
     up(&temp);
     progress("a hook beside /bin/true and a Node program that does nothing");
     figures.extend(runs(&temp));
+    progress("the status line beside /bin/true");
+    figures.extend(super::status_line::measure(&temp));
     progress("1,000 events a second through one stack");
     figures.extend(load(&temp).await);
     figures

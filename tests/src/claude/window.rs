@@ -87,6 +87,12 @@ impl Window {
         &self.name
     }
 
+    /// The folder that it works in.
+    #[must_use]
+    pub fn project(&self) -> &Path {
+        &self.project
+    }
+
     /// The folder in which the client keeps what it knows.
     #[must_use]
     pub fn config(&self) -> &Path {

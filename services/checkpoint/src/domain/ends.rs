@@ -107,7 +107,8 @@ fn told_end(seen: &ObservedState, has_open_work: bool) -> Option<(Cause, f64, St
 fn untold_end(evidence: &Evidence, seen: &ObservedState, at: UnixMicros) -> (Cause, f64, String) {
     let is_gone = evidence.client_alive == Some(false) && !evidence.rebooted;
     if is_gone && let Some((cause, failure)) = failed_turn(seen) {
-        let text = format!("the last turn failed, since {failure}; then the client's process was gone");
+        let text =
+            format!("the last turn failed, since {failure}; then the client's process was gone");
         return (cause, 0.8, text);
     }
     if evidence.stream_end == StreamEnd::Found {

@@ -46,7 +46,11 @@ fn failed(outcome: TurnOutcome) -> ObservedState {
     }
 }
 
-fn judged(evidence: Evidence, seen: &ObservedState, has_open_work: bool) -> Option<(Cause, String)> {
+fn judged(
+    evidence: Evidence,
+    seen: &ObservedState,
+    has_open_work: bool,
+) -> Option<(Cause, String)> {
     match judge(&evidence, Some(seen), has_open_work, UnixMicros(0)) {
         End::Well => None,
         End::Interrupted(found) => Some((found.cause(), found.evidence)),
@@ -94,7 +98,10 @@ fn a_failed_turn_is_the_cause_whether_the_end_was_told_or_not() {
     ] {
         let seen = failed(outcome);
         assert_eq!(cause(GONE, &seen), Some(expected));
-        assert_eq!(cause(GONE, &ended(Reason::Other, seen.clone())), Some(expected));
+        assert_eq!(
+            cause(GONE, &ended(Reason::Other, seen.clone())),
+            Some(expected)
+        );
         let again = ObservedState {
             is_in_turn: true,
             ..seen.clone()

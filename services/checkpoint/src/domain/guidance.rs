@@ -40,8 +40,8 @@ pub(crate) fn is_news(
     let is_own = own_session == Some(session.id.as_str())
         || client.is_some_and(|client| client.conversation == conversation);
     let mut tasks = candidate.tasks.iter().filter_map(|open| open.task.as_ref());
-    let is_shared = !candidate.tasks.is_empty()
-        && tasks.all(|task| task.task_key.starts_with(SHARED_TASK));
+    let is_shared =
+        !candidate.tasks.is_empty() && tasks.all(|task| task.task_key.starts_with(SHARED_TASK));
     candidate.same_project && !is_own && !is_shared
 }
 
@@ -93,7 +93,12 @@ mod tests {
         Some(prost_types::Timestamp { seconds, nanos: 0 })
     }
 
-    fn start(id: &str, conversation: &str, seconds: i64, source: SessionStartSource) -> ObservedEvent {
+    fn start(
+        id: &str,
+        conversation: &str,
+        seconds: i64,
+        source: SessionStartSource,
+    ) -> ObservedEvent {
         ObservedEvent {
             event_id: id.into(),
             conversation: conversation.into(),
@@ -118,11 +123,14 @@ mod tests {
             ..ObservedState::default()
         };
         let this = start("c", "a", 30, Resume);
-        let told = |events: &[ObservedEvent]| {
-            calls_to_tell(&seen, previous_start(events, &this)).len()
-        };
+        let told =
+            |events: &[ObservedEvent]| calls_to_tell(&seen, previous_start(events, &this)).len();
         assert_eq!(told(&[]), 2);
-        assert_eq!(told(std::slice::from_ref(&this)), 2, "its own start is none before");
+        assert_eq!(
+            told(std::slice::from_ref(&this)),
+            2,
+            "its own start is none before"
+        );
         assert_eq!(told(&[start("b", "a", 25, Resume)]), 0);
         assert_eq!(told(&[start("b", "a", 15, Resume)]), 1);
         assert_eq!(told(&[start("b", "a", 25, Compact)]), 2);

@@ -9,8 +9,8 @@ use shim_runtime::ids::SessionId;
 use shim_runtime::lifecycle::Shutdown;
 use uuid::Uuid;
 
-use super::{ends, evidence};
 use super::leases::{Lease, Leases};
+use super::{ends, evidence};
 use crate::domain::cause::StreamEnd;
 use crate::error::Error;
 use crate::store::{Owner, Store};
@@ -26,10 +26,7 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 /// If the database cannot be read.
 pub(crate) async fn inherit_active(store: &Store, leases: &Leases) -> Result<(), Error> {
     let observed = store.observed_clients().await?;
-    let observed: HashSet<SessionId> = observed
-        .iter()
-        .map(|(owner, ..)| owner.session)
-        .collect();
+    let observed: HashSet<SessionId> = observed.iter().map(|(owner, ..)| owner.session).collect();
     for session in store.active_sessions().await? {
         let Ok(id) = session.id.parse::<SessionId>() else {
             continue;
@@ -37,11 +34,9 @@ pub(crate) async fn inherit_active(store: &Store, leases: &Leases) -> Result<(),
         let client = session.client.unwrap_or_default();
         leases.inherit(Owner::new(id, session.epoch), client);
         let lease = leases.lock().get(&id).cloned();
-        if let Some(lease) =
-            lease.filter(|lease| {
-                !observed.contains(&id) && evidence::collect(lease, StreamEnd::Silent).rebooted
-            })
-        {
+        if let Some(lease) = lease.filter(|lease| {
+            !observed.contains(&id) && evidence::collect(lease, StreamEnd::Silent).rebooted
+        }) {
             leases.remove(id);
             interrupt(store, id, &lease, StreamEnd::NeverReturned).await?;
         }

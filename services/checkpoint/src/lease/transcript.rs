@@ -55,18 +55,19 @@ pub(super) async fn keep(
 async fn read_within(path: &Path) -> Option<Transcript> {
     let file = path.to_path_buf();
     let reading = tokio::task::spawn_blocking(move || read(&file, &Limits::default()));
-    let read: Result<Transcript, ReadError> =
-        match tokio::time::timeout(READ_TIMEOUT, reading).await {
-            Ok(Ok(read)) => read,
-            Ok(Err(defect)) => {
-                tracing::warn!(path = %path.display(), %defect, "a transcript could not be read");
-                return None;
-            }
-            Err(_) => {
-                tracing::warn!(path = %path.display(), "a transcript took too long to read; what hooks told must do");
-                return None;
-            }
-        };
+    let read: Result<Transcript, ReadError> = match tokio::time::timeout(READ_TIMEOUT, reading)
+        .await
+    {
+        Ok(Ok(read)) => read,
+        Ok(Err(defect)) => {
+            tracing::warn!(path = %path.display(), %defect, "a transcript could not be read");
+            return None;
+        }
+        Err(_) => {
+            tracing::warn!(path = %path.display(), "a transcript took too long to read; what hooks told must do");
+            return None;
+        }
+    };
     match read {
         Ok(told) => Some(told),
         Err(error) => {

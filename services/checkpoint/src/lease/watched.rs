@@ -26,6 +26,13 @@ impl Leases {
         self.awaited().insert(key(process))
     }
 
+    /// Whether the owner's process is watched: then its end will be told, and its events tell nothing new of its life.
+    pub(super) fn is_watched(&self, owner: Owner) -> bool {
+        let leases = self.lock();
+        let lease = leases.get(&owner.session);
+        lease.is_some_and(|lease| lease.epoch == owner.epoch && lease.watched.is_some())
+    }
+
     /// The owner lives, but its process cannot be seen from here.
     pub(super) fn keep_unseen(&self, owner: Owner, client: &ClientInfo) {
         self.keep(owner, client, |lease| lease.is_unseen = true);
@@ -125,7 +132,10 @@ mod tests {
         assert_eq!(expired, 1, "one that nobody sees is not kept for ever");
         let gone = leases.take_of_process(process(1));
         assert_eq!(gone.len(), 1);
-        assert_eq!(gone.first().map(|(session, _)| *session), Some(mine.session));
+        assert_eq!(
+            gone.first().map(|(session, _)| *session),
+            Some(mine.session)
+        );
         assert!(leases.take_of_process(process(1)).is_empty());
         assert!(leases.watch(mine, &client, process(1)), "it begins anew");
     }

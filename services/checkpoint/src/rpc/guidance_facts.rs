@@ -162,7 +162,12 @@ async fn of_resume(api: &Api, event: &ObservedEvent, session: &Session) -> Resul
         Some(_) => Vec::new(),
         None => calls_to_tell(&seen, before),
     };
-    Ok(at_resume(&session.id, &calls, taken.as_ref(), system_time(api)))
+    Ok(at_resume(
+        &session.id,
+        &calls,
+        taken.as_ref(),
+        system_time(api),
+    ))
 }
 
 fn system_time(api: &Api) -> Option<SystemTime> {
