@@ -12,7 +12,7 @@ use super::hindrance::Hindrance;
 use super::judge::Here;
 use super::merge::{self, ENTRY, SERVERS};
 use super::permissions::{self, PlannedPermission};
-use super::plugin::{Call, Place};
+use super::plugin::{Call, Location};
 use super::rules::Server;
 use super::scopes::Scopes;
 use super::write::{Edit, without_mark, write_all};
@@ -40,13 +40,13 @@ pub(super) fn install(
     let permission = plan_permission(args, out)?;
     let mut edits = vec![&connection];
     let others = match args.client {
-        Client::ClaudeCode => Place::of(args.project)?.replaced_by_entry(&permission)?,
+        Client::ClaudeCode => Location::of(args.project)?.replaced_by_entry(&permission)?,
         Client::ClaudeDesktop => Vec::new(),
     };
     edits.extend(&others);
     write_all(&edits, out)?;
     if args.client == Client::ClaudeCode {
-        Place::of(args.project)?.prune();
+        Location::of(args.project)?.prune();
     }
     let client = args.client;
     if connection.changes() {

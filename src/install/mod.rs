@@ -25,7 +25,7 @@ use crate::config::Config;
 use crate::error::CliError;
 use crate::output::say;
 
-use plugin::Place;
+use plugin::Location;
 use write::Edit;
 
 pub(crate) use args::{Args, UninstallArgs};
@@ -70,18 +70,18 @@ fn tell_hindrances(args: &Args, config: &Config, out: &mut dyn Write) -> std::io
 pub(crate) fn uninstall(args: &UninstallArgs, out: &mut dyn Write) -> Result<ExitCode, CliError> {
     let path = entry::file(args.client, args.project)?;
     tell_unlikely_folder(args.client);
-    let place = match args.client {
-        Client::ClaudeCode => Some(Place::of(args.project)?),
+    let location = match args.client {
+        Client::ClaudeCode => Some(Location::of(args.project)?),
         Client::ClaudeDesktop => None,
     };
-    let edits = match &place {
-        Some(place) => place.removal()?,
+    let edits = match &location {
+        Some(location) => location.removal()?,
         None => vec![Edit::plan(&path, edit::disconnect)?],
     };
     let is_connected = edits.iter().any(Edit::changes);
     write::write_all(&edits.iter().collect::<Vec<_>>(), out)?;
-    if let Some(place) = &place {
-        place.prune();
+    if let Some(location) = &location {
+        location.prune();
     }
     let client = args.client;
     if is_connected {

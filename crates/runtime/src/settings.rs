@@ -16,8 +16,9 @@ use crate::data_dir;
 const ENV_PREFIX: &str = "SHIM_";
 
 /// Environment names with our prefix that are no configuration; workers pass the task to their programs by them.
-const ENV_NOT_SETTINGS: [&str; 8] = [
+const ENV_NOT_SETTINGS: [&str; 9] = [
     "SHIM_BIN",
+    "SHIM_CLAUDE",
     "SHIM_PYTHON",
     "SHIM_NODE",
     "SHIM_CONFIG",

@@ -14,8 +14,8 @@ use shim_runtime::service_error;
 use tonic::Response;
 use uuid::Uuid;
 
-use super::Check;
-use super::places::Place;
+use super::check::Check;
+use super::workspace_files::WorkspaceFiles;
 use crate::hook::stack::Trouble;
 
 /// What it is for, as others read it; also how it is known from a lease that the model took.
@@ -24,10 +24,10 @@ const PURPOSE: &str = "the files this session edits";
 const TTL: Duration = Duration::from_secs(10 * 60);
 
 /// Leases the files for the session, or keeps the lease that it has on them. `false` if somebody else has one by now.
-pub(super) async fn lease(check: &Check<'_>, place: &Place) -> Result<bool, Trouble> {
-    let own = own(check, &place.workspace).await?;
+pub(super) async fn lease(check: &Check<'_>, files: &WorkspaceFiles) -> Result<bool, Trouble> {
+    let own = own(check, &files.workspace).await?;
     let is_covered = |pattern: &&String| !own.iter().any(|lease| lease.patterns.contains(pattern));
-    let new: Vec<String> = place.patterns.iter().filter(is_covered).cloned().collect();
+    let new: Vec<String> = files.patterns.iter().filter(is_covered).cloned().collect();
     if new.is_empty() {
         for lease in own.iter().filter(|lease| is_half_over(lease)) {
             renew(check, lease).await?;
@@ -39,11 +39,11 @@ pub(super) async fn lease(check: &Check<'_>, place: &Place) -> Result<bool, Trou
         .find(|lease| lease.patterns.len() + new.len() <= MAX_PATTERNS);
     let before = grown.iter().flat_map(|lease| lease.patterns.clone());
     let patterns: Vec<String> = before.chain(new).collect();
-    if !acquire(check, place, patterns).await? {
+    if !acquire(check, files, patterns).await? {
         return Ok(false);
     }
     if let Some(lease) = grown {
-        give_back(check, &place.workspace, vec![lease.lease_id]).await?;
+        give_back(check, &files.workspace, vec![lease.lease_id]).await?;
     }
     Ok(true)
 }
@@ -96,10 +96,14 @@ async fn renew(check: &Check<'_>, lease: &FileLease) -> Result<(), Trouble> {
 }
 
 /// `false` if somebody else holds any of them.
-async fn acquire(check: &Check<'_>, place: &Place, patterns: Vec<String>) -> Result<bool, Trouble> {
+async fn acquire(
+    check: &Check<'_>,
+    files: &WorkspaceFiles,
+    patterns: Vec<String>,
+) -> Result<bool, Trouble> {
     let request = check.stack.request(AcquireFilesRequest {
         request_id: Uuid::now_v7().to_string(),
-        workspace: place.workspace.clone(),
+        workspace: files.workspace.clone(),
         holder: check.session_id.to_owned(),
         purpose: PURPOSE.to_owned(),
         patterns,

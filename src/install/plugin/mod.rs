@@ -3,7 +3,7 @@
 
 mod call;
 mod files;
-mod place;
+mod location;
 mod record;
 mod run;
 mod state;
@@ -11,6 +11,6 @@ mod status_line;
 
 pub(crate) use call::Call;
 pub(crate) use files::{PLUGIN_ID, PLUGIN_SERVER};
-pub(crate) use place::Place;
+pub(crate) use location::Location;
 pub(crate) use run::install;
 pub(crate) use state::Installed;

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::super::args::Args;
 use super::super::rules::Server;
-use super::super::write::{Edit, read, without_mark, write_all};
+use super::super::write::{Edit, Written, read, without_mark, write_all};
 use super::call::Call;
-use super::place::{Place, without_ours};
+use super::location::{Location, without_ours};
 use super::record::{RECORD_FILE, Record};
 use super::status_line;
 use crate::config::Config;
@@ -22,34 +22,31 @@ pub(crate) fn install(
     config: &Config,
     out: &mut dyn Write,
 ) -> Result<ExitCode, CliError> {
-    let place = Place::of(args.project)?;
+    let location = Location::of(args.project)?;
     let call = Call::of(config, args.project)?;
     // A project's status line would hide that of everybody who works on it.
     let has_status_line = !args.project && !args.no_status_line;
     if args.print {
         let permission = args.permissions.of_print(Server::Plugin);
-        let edits = place.edits(&call, &permission, has_status_line)?;
+        let edits = location.edits(&call, &permission, has_status_line)?;
         edits.iter().try_for_each(|edit| edit.preview(out))?;
         return Ok(ExitCode::SUCCESS);
     }
     // Everything is looked at before anything is written.
     let plan = &args.permissions;
-    let permission = plan.plan(Server::Plugin, &place.settings, out)?;
-    let edits = place.edits(&call, &permission, has_status_line)?;
+    let permission = plan.plan(Server::Plugin, &location.settings, out)?;
+    let edits = location.edits(&call, &permission, has_status_line)?;
     let written = write_all(&edits.iter().collect::<Vec<_>>(), out)?;
-    for change in &written {
-        if !args.project && change.path == place.settings {
-            let had_ours = without_ours(&change.before).is_ok_and(|left| left != change.before);
-            keep_record(&place.folder, |record| record.with(change, had_ours))?;
-        }
+    if !args.project {
+        remember(&location, &written)?;
     }
     if written.is_empty() {
-        let folder = place.folder.display();
+        let folder = location.folder.display();
         writeln!(out, "Claude Code has the plugin already: {folder}")?;
     } else {
         writeln!(out, "{}", next_step(args.project))?;
     }
-    if has_status_line && is_foreign(&place.settings) {
+    if has_status_line && is_foreign(&location.settings) {
         writeln!(
             out,
             "the status line in the settings is no command; it was left as it is"
@@ -81,12 +78,17 @@ fn is_foreign(settings: &Path) -> bool {
 }
 
 /// Keeps what is known of the settings as they were.
-fn keep_record(folder: &Path, change: impl FnOnce(Record) -> Record) -> Result<(), CliError> {
-    let record = change(Record::read(folder));
-    let path = folder.join(RECORD_FILE);
+fn remember(location: &Location, written: &[Written]) -> Result<(), CliError> {
+    let changes = written.iter().filter(|it| it.path == location.settings);
+    let record = changes.fold(Record::read(&location.folder), |record, change| {
+        let had_ours = without_ours(&change.before).is_ok_and(|left| left != change.before);
+        record.with(change, had_ours)
+    });
+    let path = location.folder.join(RECORD_FILE);
     let edit = match record.is_empty() {
         true => Edit::removal(&path)?,
         false => Edit::own(&path, |_| record.text())?,
     };
-    write_all(&[&edit], &mut io::sink()).map(drop)
+    let edits = [&edit].into_iter().filter(|edit| edit.changes());
+    write_all(&edits.collect::<Vec<_>>(), &mut io::sink()).map(drop)
 }

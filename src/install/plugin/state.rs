@@ -12,7 +12,7 @@ use super::super::scopes::Scopes;
 use super::super::write::without_mark;
 use super::call::Call;
 use super::files::{EVENTS, HOOKS_FILE, MANIFEST_FILE, SERVER_FILE, files};
-use super::place::folder;
+use super::location::folder;
 use super::status_line::{Found, found};
 
 /// Begins what is said of a hook's program.

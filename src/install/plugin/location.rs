@@ -15,7 +15,7 @@ use super::status_line;
 use crate::error::CliError;
 
 /// Where one installation stands.
-pub(crate) struct Place {
+pub(crate) struct Location {
     /// The plugin's folder.
     pub(super) folder: PathBuf,
     /// The list of servers in which an earlier installation put its entry.
@@ -23,7 +23,7 @@ pub(crate) struct Place {
     pub(super) settings: PathBuf,
 }
 
-impl Place {
+impl Location {
     /// Of the user, or of the project in this folder.
     ///
     /// # Errors
@@ -111,7 +111,7 @@ impl Place {
         }
     }
 
-    /// What puts the entry in the plugin's place, but for the entry itself.
+    /// What puts the entry in the plugin's location, but for the entry itself.
     pub(crate) fn replaced_by_entry(
         &self,
         permission: &PlannedPermission,

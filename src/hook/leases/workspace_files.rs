@@ -8,7 +8,7 @@ use shim_runtime::workspace::Workspace;
 
 /// Files of one workspace.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct WorkspaceFiles {
     pub(super) workspace: String,
     /// Patterns that match just the files.
     pub(super) patterns: Vec<String>,
@@ -18,8 +18,8 @@ pub(super) struct Place {
 
 /// The workspaces that may have leases on these files: the conversation's own, and that of the repository that a file lies in. A
 /// file through a link is the one that it leads to. What lies in neither has no name that another session could lease.
-pub(super) fn places(own: &Workspace, files: &[&Path]) -> Vec<Place> {
-    let mut found: BTreeMap<String, Place> = BTreeMap::new();
+pub(super) fn workspace_files(own: &Workspace, files: &[&Path]) -> Vec<WorkspaceFiles> {
+    let mut found: BTreeMap<String, WorkspaceFiles> = BTreeMap::new();
     for file in files.iter().filter_map(|file| real(file).ok()) {
         let around = repository(&file);
         let others = around.filter(|around| around.root != own.root);
@@ -28,12 +28,12 @@ pub(super) fn places(own: &Workspace, files: &[&Path]) -> Vec<Place> {
                 continue;
             };
             let name = workspace.name;
-            let place = found.entry(name.clone()).or_insert_with(|| Place {
+            let known = found.entry(name.clone()).or_insert_with(|| WorkspaceFiles {
                 workspace: name,
-                ..Place::default()
+                ..WorkspaceFiles::default()
             });
-            place.patterns.push(literal(&inside));
-            place.names.push(inside);
+            known.patterns.push(literal(&inside));
+            known.names.push(inside);
         }
     }
     found.into_values().collect()
@@ -51,8 +51,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn place(workspace: &Path, name: &str, pattern: &str) -> Place {
-        Place {
+    fn files_of(workspace: &Path, name: &str, pattern: &str) -> WorkspaceFiles {
+        WorkspaceFiles {
             workspace: workspace.display().to_string(),
             patterns: vec![pattern.to_owned()],
             names: vec![name.to_owned()],
@@ -68,37 +68,37 @@ mod tests {
             std::fs::create_dir_all(root.join(".git")).unwrap();
         }
         let own = Workspace::containing(&project);
-        let of = |file: PathBuf| places(&own, &[&file]);
+        let of = |file: PathBuf| workspace_files(&own, &[&file]);
         assert_eq!(
             of(project.join("src/new.rs")),
-            [place(&project, "src/new.rs", "src/new.rs")],
+            [files_of(&project, "src/new.rs", "src/new.rs")],
             "one that is still to be made"
         );
         assert_eq!(
             of(project.join("[id].ts")),
-            [place(&project, "[id].ts", r"\[id\].ts")]
+            [files_of(&project, "[id].ts", r"\[id\].ts")]
         );
         assert_eq!(
             of(nested.join("a.rs")),
             [
-                place(&project, "nested/a.rs", "nested/a.rs"),
-                place(&nested, "a.rs", "a.rs")
+                files_of(&project, "nested/a.rs", "nested/a.rs"),
+                files_of(&nested, "a.rs", "a.rs")
             ]
         );
-        assert_eq!(of(beside.join("b.rs")), [place(&beside, "b.rs", "b.rs")]);
+        assert_eq!(of(beside.join("b.rs")), [files_of(&beside, "b.rs", "b.rs")]);
         assert_eq!(of(home.join("nowhere.txt")), []);
         assert_eq!(
             of(project.join("src/../x/./y.rs")),
-            [place(&project, "x/y.rs", "x/y.rs")]
+            [files_of(&project, "x/y.rs", "x/y.rs")]
         );
         std::os::unix::fs::symlink(beside.join("b.rs"), project.join("link.rs")).unwrap();
         assert_eq!(
             of(project.join("link.rs")),
-            [place(&beside, "b.rs", "b.rs")],
+            [files_of(&beside, "b.rs", "b.rs")],
             "what the link leads to"
         );
         let both = [project.join("a"), project.join("b")];
         let both: Vec<&Path> = both.iter().map(PathBuf::as_path).collect();
-        assert_eq!(places(&own, &both)[0].names, ["a", "b"]);
+        assert_eq!(workspace_files(&own, &both)[0].names, ["a", "b"]);
     }
 }
