@@ -12,6 +12,12 @@ mod plan;
 pub(crate) mod state;
 
 #[cfg(test)]
+mod binding_test;
+#[cfg(test)]
+mod order_test;
+#[cfg(test)]
+mod state_test;
+#[cfg(test)]
 mod tests;
 
 use prost_types::Timestamp;
