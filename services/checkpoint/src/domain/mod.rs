@@ -7,6 +7,7 @@ pub(crate) mod carry_over;
 pub(crate) mod cause;
 pub(crate) mod diff;
 pub(crate) mod ends;
+pub(crate) mod forecast;
 pub(crate) mod guidance;
 pub(crate) mod hash_chain;
 pub(crate) mod observation;

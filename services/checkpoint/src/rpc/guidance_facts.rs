@@ -41,11 +41,15 @@ pub(super) async fn facts(
         None => None,
     };
     let assessment = newest.and_then(|newest| newest.assessment);
+    let full_in = match id {
+        Some(id) => store.context_full_in(id, store.now()).await?,
+        None => None,
+    };
     Ok(SessionFacts {
         last_checkpoint_at: session.and_then(|session| session.last_checkpoint_at),
         risk_level: level.into(),
         raised: assessment.map_or_else(String::new, |assessment| describe_raised(&assessment)),
-        context_full_in: None,
+        context_full_in: full_in.and_then(|left| left.try_into().ok()),
         project: project.to_owned(),
         interrupted_sessions: store.count_recoverable(project.to_owned(), id).await?,
     })

@@ -30,6 +30,7 @@ mod report_events;
 mod restore_checkpoint;
 mod save_checkpoint;
 mod search_checkpoints;
+mod usage_signals;
 
 use shim_proto::checkpoint::v1::checkpoint_service_server::CheckpointService;
 use shim_proto::checkpoint::v1::observation_service_server::ObservationService;

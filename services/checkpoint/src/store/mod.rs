@@ -8,6 +8,7 @@
 mod binding;
 mod checkpoint_store;
 mod codec;
+mod context_points;
 mod ending;
 mod exporting;
 mod forking;

@@ -116,6 +116,12 @@ fn submit(
         return !is_retold;
     }
     state.prompts += 1;
+    note_turn(
+        &mut it.turn_prompt_id,
+        &mut times.turn_prompted,
+        &prompt.prompt_id,
+        at,
+    );
     if times.first_prompted == 0 || at < times.first_prompted {
         times.first_prompted = at;
         state.first_prompt.clone_from(&prompt.text);
@@ -126,6 +132,16 @@ fn submit(
         state.prompted_at = Some(shim_sqlite::UnixMicros(at).into());
     }
     true
+}
+
+/// Which prompt began the newest turn, and when: of prompts of one turn the first.
+fn note_turn(turn: &mut String, began: &mut i64, prompt_id: &str, at: i64) {
+    if !prompt_id.is_empty() && turn == prompt_id {
+        *began = (*began).min(at);
+    } else if at >= *began {
+        *began = at;
+        prompt_id.clone_into(turn);
+    }
 }
 
 fn begin_call(
@@ -301,7 +317,7 @@ fn settle(it: &mut Observation) {
     // A call that an earlier process of the client began is told until the conversation goes on in a later one.
     let earlier = it.starts.iter().rfind(|start| **start < times.turn_began);
     let lost = earlier.copied().unwrap_or(0);
-    let own_over = times.turn_ended.max(times.prompted).max(lost);
+    let own_over = times.turn_ended.max(times.turn_prompted).max(lost);
     let subagents = &it.subagents;
     it.state.open_tool_calls.retain(|call| {
         let began = micros(call.started_at.as_ref());

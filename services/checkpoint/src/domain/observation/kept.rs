@@ -46,6 +46,9 @@ pub(crate) struct Observation {
     /// When processes of the client began with the conversation, the newest of them.
     #[prost(int64, repeated, tag = "14")]
     pub(super) starts: Vec<i64>,
+    /// The client's id of the prompt that began the newest turn.
+    #[prost(string, tag = "15")]
+    pub(super) turn_prompt_id: String,
     /// The client's summary of the last compaction; kept apart, since it is large and seldom changes.
     #[prost(string, tag = "13")]
     pub(crate) compaction_summary: String,
@@ -86,6 +89,9 @@ pub(super) struct Times {
     pub(super) ended: i64,
     #[prost(int64, tag = "13")]
     pub(super) measured: i64,
+    /// The prompt that began the newest turn: one that a person gives while the model works belongs to the same turn.
+    #[prost(int64, tag = "14")]
+    pub(super) turn_prompted: i64,
 }
 
 /// A subagent that began, ended, or both.
@@ -149,7 +155,17 @@ pub(crate) fn micros(time: Option<&Timestamp>) -> i64 {
 pub(crate) enum Half<'a> {
     CallStarted(&'a str),
     CallFinished(&'a str),
-    Prompt(&'a str),
+    /// By the client's id of the turn's prompt, and the first words: prompts that are given while the model works share the id.
+    Prompt(&'a str, &'a str),
+}
+
+/// So many bytes of a prompt tell it from the others of its turn: no more are kept with its event.
+const MAX_TELLING_BYTES: usize = 500;
+
+/// What of a prompt tells it from the others of its turn.
+fn first_words(text: &str) -> &str {
+    let text = text.trim_start();
+    text[..text.floor_char_boundary(MAX_TELLING_BYTES)].trim_end()
 }
 
 impl<'a> Half<'a> {
@@ -159,7 +175,7 @@ impl<'a> Half<'a> {
             Event::ToolCallStarted(call) => Some(Self::CallStarted(&call.tool_use_id)),
             Event::ToolCallFinished(call) => Some(Self::CallFinished(&call.tool_use_id)),
             Event::PromptSubmitted(prompt) if !prompt.prompt_id.is_empty() => {
-                Some(Self::Prompt(&prompt.prompt_id))
+                Some(Self::Prompt(&prompt.prompt_id, first_words(&prompt.text)))
             }
             _ => None,
         }
@@ -170,20 +186,24 @@ impl<'a> Half<'a> {
         match self {
             Self::CallStarted(id) => Some(Self::CallFinished(id)),
             Self::CallFinished(id) => Some(Self::CallStarted(id)),
-            Self::Prompt(_) => None,
+            Self::Prompt(..) => None,
         }
     }
 
     /// What tells it from all other halves of its session.
     pub(crate) fn key(self) -> [u8; 12] {
-        let (kind, id) = match self {
-            Self::CallStarted(id) => (b's', id),
-            Self::CallFinished(id) => (b'f', id),
-            Self::Prompt(id) => (b'p', id),
+        let (kind, id, words) = match self {
+            Self::CallStarted(id) => (b's', id, ""),
+            Self::CallFinished(id) => (b'f', id, ""),
+            Self::Prompt(id, words) => (b'p', id, words),
         };
         let mut hasher = blake3::Hasher::new();
         hasher.update(&[kind]);
         hasher.update(id.as_bytes());
+        if !words.is_empty() {
+            hasher.update(&[0]);
+            hasher.update(words.as_bytes());
+        }
         let mut key = [0; 12];
         hasher.finalize_xof().fill(&mut key);
         key

@@ -180,6 +180,32 @@ fn a_call_is_open_until_it_or_its_turn_ends_however_late_that_is_told() {
 }
 
 #[test]
+fn a_prompt_that_is_given_while_the_model_works_is_of_the_same_turn() {
+    let of_turn = |mut it: ObservedEvent, id: &str| {
+        if let Some(Event::PromptSubmitted(prompt)) = &mut it.event {
+            prompt.prompt_id = id.into();
+        }
+        it
+    };
+    let mut events = vec![
+        of_turn(prompt(10, "first"), "p1"),
+        begun(20, "a", "/p/a"),
+        of_turn(prompt(30, "and this"), "p1"),
+    ];
+    let (first, second) = (Half::of(&events[0]), Half::of(&events[2]));
+    assert_ne!(first.map(Half::key), second.map(Half::key));
+    let state = of(&events);
+    assert_eq!((open(&state), state.prompts), (vec!["a"], 2));
+    assert_eq!(
+        (state.first_prompt.as_str(), state.last_prompt.as_str()),
+        ("first", "and this")
+    );
+    // A person stopped the call, which no hook tells, and asked for something else.
+    events.push(of_turn(prompt(40, "other"), "p2"));
+    assert!(open(&of(&events)).is_empty());
+}
+
+#[test]
 fn a_subagents_call_lives_as_long_as_the_subagent() {
     let start = in_agent("s", event(2, Event::SubagentStarted(Default::default())));
     let call = in_agent("s", begun(3, "a", "/p/a"));
