@@ -1,5 +1,6 @@
 //! Whose session it is.
 
+use shim_proto::checkpoint::v1::observed_event::Event;
 use shim_proto::checkpoint::v1::*;
 use shim_sqlite::UnixMicros;
 

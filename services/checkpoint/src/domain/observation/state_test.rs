@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use shim_proto::checkpoint::v1::observed_event::Event;
 use shim_proto::checkpoint::v1::*;
 use shim_sqlite::UnixMicros;
 
