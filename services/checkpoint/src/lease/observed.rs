@@ -35,10 +35,6 @@ fn life(client: &ClientInfo) -> Life {
 /// Takes note of what events said of their sessions: who lives, and who ended.
 pub(crate) async fn on_events(api: &Api, observed: &Observed) {
     for session in &observed.sessions {
-        if session.is_opened || session.is_reopened {
-            let (id, epoch) = (session.owner.session, session.owner.epoch.0);
-            tracing::debug!(session = %id, epoch, is_new = session.is_opened, "a client that tells of itself owns a session");
-        }
         if session.unsaved.is_owned {
             on_owned(api, session).await;
         } else if is_end_news(&session.before, &session.after)
