@@ -6,6 +6,7 @@ mod files;
 mod git;
 mod links;
 mod memory;
+mod named_files;
 mod project;
 mod sizes;
 mod work_tree;

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use shim_proto::checkpoint::v1::{CheckpointState, FilePresence, FileState, GitState};
-use shim_proto::limits::MAX_LIST;
 use shim_proto::limits::checkpoint::MAX_FILE_NOTE_BYTES;
 
+use super::named_files::paths;
 use super::{files, git};
 
 /// A folder on a network file system that is gone can hold up even a look.
@@ -51,17 +51,6 @@ pub async fn inspect_project(
         Lookup::Moved { from, to, why } => inspect_moved(&from, &to, &why, state, paths).await,
         Lookup::Gone { from, why } => (unchecked(&from, &why, paths).await, None),
     }
-}
-
-/// The active files of a checkpoint, and then those that its session was seen to edit; at most as many as a restore takes.
-fn paths(state: &CheckpointState) -> Vec<String> {
-    let active = state.active_files.iter().map(|file| &file.path);
-    let edited = state.observed.iter().flat_map(|seen| &seen.edited_files);
-    let is_active = |path: &String| state.active_files.iter().any(|file| file.path == *path);
-    let edited = edited
-        .map(|file| &file.path)
-        .filter(|path| !is_active(path));
-    active.chain(edited).take(MAX_LIST).cloned().collect()
 }
 
 /// What was seen in a project's own folder, where no commit tells whether it is still the same: if none of its files is

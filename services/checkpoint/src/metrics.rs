@@ -77,31 +77,36 @@ pub(crate) fn record_fidelity(fidelity: f64) {
     histogram!("shim_checkpoint_recovery_fidelity_ratio").record(fidelity);
 }
 
+/// What a kind of observed event is called.
+pub(crate) fn observed_kind(event: &Event) -> &'static str {
+    match event {
+        Event::SessionStarted(_) => "session_started",
+        Event::PromptSubmitted(_) => "prompt_submitted",
+        Event::ToolCallStarted(_) => "tool_call_started",
+        Event::ToolCallFinished(_) => "tool_call_finished",
+        Event::CompactionStarted(_) => "compaction_started",
+        Event::CompactionFinished(_) => "compaction_finished",
+        Event::TurnEnded(_) => "turn_ended",
+        Event::SubagentStarted(_) => "subagent_started",
+        Event::SubagentEnded(_) => "subagent_ended",
+        Event::CwdChanged(_) => "cwd_changed",
+        Event::SessionEnded(_) => "session_ended",
+        Event::UsageMeasured(_) => "usage_measured",
+    }
+}
+
 /// An event that a client told by itself was kept.
-pub(crate) fn record_observed(event: Option<&Event>, source: ObservationSource) {
-    let kind = match event {
-        Some(Event::SessionStarted(_)) => "session_started",
-        Some(Event::PromptSubmitted(_)) => "prompt_submitted",
-        Some(Event::ToolCallStarted(_)) => "tool_call_started",
-        Some(Event::ToolCallFinished(_)) => "tool_call_finished",
-        Some(Event::CompactionStarted(_)) => "compaction_started",
-        Some(Event::CompactionFinished(_)) => "compaction_finished",
-        Some(Event::TurnEnded(_)) => "turn_ended",
-        Some(Event::SubagentStarted(_)) => "subagent_started",
-        Some(Event::SubagentEnded(_)) => "subagent_ended",
-        Some(Event::CwdChanged(_)) => "cwd_changed",
-        Some(Event::SessionEnded(_)) => "session_ended",
-        Some(Event::UsageMeasured(_)) => "usage_measured",
-        None => return,
-    };
+pub(crate) fn record_observed(kind: Option<&'static str>, source: ObservationSource) {
     let source = match source {
         ObservationSource::Unspecified | ObservationSource::Hook => "hook",
         ObservationSource::Spool => "spool",
         ObservationSource::StatusLine => "status_line",
         ObservationSource::Transcript => "transcript",
     };
-    counter!("shim_checkpoint_observed_events_total", "kind" => kind, "source" => source)
-        .increment(1);
+    if let Some(kind) = kind {
+        counter!("shim_checkpoint_observed_events_total", "kind" => kind, "source" => source)
+            .increment(1);
+    }
 }
 
 /// Runs `record` once the change that is being made is on the disk; nothing if metrics are off. To be called in a job of

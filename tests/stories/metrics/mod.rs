@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use serde_json::json;
 use shim_proto::checkpoint::v1::attach_session_request::Message as Said;
+use shim_proto::checkpoint::v1::observation_service_client::ObservationServiceClient;
+use shim_proto::checkpoint::v1::observed_event::Event;
 use shim_proto::checkpoint::v1::{
-    Attach, AttachSessionRequest, CheckpointState, RecordResumeRequest, RecordSignalsRequest,
-    RestoreCheckpointRequest, Session, Signals,
+    Attach, AttachSessionRequest, CheckpointState, ObservedEvent, PromptSubmitted,
+    RecordResumeRequest, RecordSignalsRequest, ReportEventsRequest, RestoreCheckpointRequest,
+    Session, Signals,
 };
 use shim_proto::coordination::v1::Worker;
 use shim_redis_harness::{Port, Redis};
@@ -94,6 +97,24 @@ pub(super) async fn a_session_comes_back(stack: &Service) {
         notes: String::new(),
     };
     client.record_resume(resumed).await.unwrap();
+    observe(stack).await;
+}
+
+/// A client tells by itself that it was given a prompt.
+async fn observe(stack: &Service) {
+    let event = ObservedEvent {
+        event_id: request_id(),
+        at: Some(std::time::SystemTime::now().into()),
+        conversation: request_id(),
+        cwd: "/metrics".into(),
+        client: Some(client_info()),
+        event: Some(Event::PromptSubmitted(PromptSubmitted::default())),
+        ..ObservedEvent::default()
+    };
+    let mut observations = ObservationServiceClient::new(stack.channel());
+    let events = vec![event];
+    let told = observations.report_events(ReportEventsRequest { events });
+    assert_eq!(told.await.unwrap().into_inner().kept, 1);
 }
 
 /// The owner attaches and closes its side, as a client that is quit.

@@ -83,7 +83,12 @@ fn cause_of_exit(evidence: &Evidence, gone: &str) -> (Cause, f64, String) {
         let text = format!("{gone}, with {percent:.0}% of memory in use at the last heartbeat");
         return (Cause::OutOfMemory, 0.6, text);
     }
-    let text = format!("{gone}, and nothing had closed them");
+    let what = if gone.ends_with("are gone") {
+        "them"
+    } else {
+        "it"
+    };
+    let text = format!("{gone}, and nothing had closed {what}");
     (Cause::Killed, 0.9, text)
 }
 

@@ -65,6 +65,11 @@ pub(crate) fn is_in_hand(seen: &ObservedState) -> bool {
     seen.is_in_turn || own_call(seen).is_some()
 }
 
+/// Whether the end is known from what the client told, and not from what is missing.
+pub(crate) fn is_told(seen: &ObservedState) -> bool {
+    seen.ended.is_some() || failed_turn(seen).is_some()
+}
+
 /// The call of the conversation itself that began last.
 fn own_call(seen: &ObservedState) -> Option<&OpenToolCall> {
     let calls = seen.open_tool_calls.iter();

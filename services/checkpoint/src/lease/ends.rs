@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::leases::Lease;
 use super::{evidence, transcript};
 use crate::domain::cause::StreamEnd;
-use crate::domain::ends::{End, has_open_work, is_in_hand, judge};
+use crate::domain::ends::{End, has_open_work, is_in_hand, is_told, judge};
 use crate::error::Error;
 use crate::metrics;
 use crate::store::{Owner, Store};
@@ -95,8 +95,8 @@ async fn end(store: &Store, owner: Owner) -> Result<(), Error> {
     }
 }
 
-/// Judges the end of an interrupted session anew, after more of it was told. Does nothing if another owner has it, or if
-/// nothing was observed of it.
+/// Judges the end of an interrupted session anew, after the client told of it. Does nothing if another owner has it, or if
+/// the end would be guessed again, with less evidence than before.
 ///
 /// # Errors
 /// The store's failures.
@@ -105,7 +105,7 @@ pub(super) async fn amend(store: &Store, owner: Owner) -> Result<(), Error> {
     if session.epoch != owner.epoch.0 || session.status() != SessionStatus::Interrupted {
         return Ok(());
     }
-    let Some(seen) = store.observation(owner.session).await? else {
+    let Some(seen) = store.observation(owner.session).await?.filter(is_told) else {
         return Ok(());
     };
     let lease = lease_of(&session, owner);

@@ -12,7 +12,7 @@ use super::{observed_fields, usage_signals};
 use crate::domain::observation::due::due;
 use crate::error::Error;
 use crate::lease::observed::on_events;
-use crate::store::{Observed, ObservedSession};
+use crate::store::{Observed, ObservedSession, Owner};
 
 pub(super) async fn handle(
     api: &Api,
@@ -62,11 +62,21 @@ pub(super) async fn observe(api: &Api, events: Vec<ObservedEvent>) -> Result<Obs
     }
     let observed = api.store.observe(events).await?;
     for session in &observed.sessions {
+        log_owner(session);
         save_if_due(api, session).await;
     }
     on_events(api, &observed).await;
     usage_signals::judge(api, &observed).await;
     Ok(observed)
+}
+
+fn log_owner(session: &ObservedSession) {
+    let Owner { session: id, epoch } = session.owner;
+    if session.is_reopened {
+        tracing::info!(session = %id, epoch = epoch.0, "a conversation goes on in another process; its session is that client's now");
+    } else if session.is_opened {
+        tracing::info!(session = %id, "a session was opened by what its client told");
+    }
 }
 
 /// The events are kept, whatever becomes of the checkpoint: the next event makes it due again.

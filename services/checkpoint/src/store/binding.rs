@@ -10,6 +10,7 @@ use shim_runtime::{conversation, process};
 use shim_sqlite::UnixMicros;
 
 use super::checkpoint_store::Store;
+use super::new_session::new_session;
 use super::tables::stored_session::StoredSession;
 use super::tables::{conversations, observations, sessions};
 use crate::domain::observation::binding::{OwnerLife, opens, takes_over};
@@ -57,8 +58,7 @@ pub(super) fn find_or_open(
     let Some(project) = project.filter(|_| opens(event)) else {
         return Ok(None);
     };
-    let session =
-        super::ownership::new_session(project.to_owned(), String::new(), Some(client.clone()), now);
+    let session = new_session(project.to_owned(), String::new(), Some(client.clone()), now);
     let stored = sessions::insert(db, session)?;
     conversations::bind_client(db, Some(client), stored.row_id)?;
     let is_opened = true;
@@ -95,11 +95,6 @@ pub(super) fn take_over_if_due(
     }
     hand_to(&mut stored.session, client.clone());
     sessions::update(db, stored, now)?;
-    tracing::info!(
-        session = stored.session.id,
-        epoch = stored.session.epoch,
-        "a conversation goes on in another process; its session is that client's now"
-    );
     Ok(true)
 }
 

@@ -10,7 +10,7 @@ use shim_sqlite::{IdempotencyKey, UnixMicros};
 use super::binding;
 use super::checkpoint_store::{Prepared, Store};
 use super::codec::PackedState;
-use super::ownership::new_session;
+use super::new_session::new_session;
 use super::tables::appending::{self, TaskOfSave};
 use super::tables::checkpoints;
 use super::tables::sessions;

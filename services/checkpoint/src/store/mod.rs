@@ -15,6 +15,7 @@ mod forking;
 mod head;
 mod import_spool;
 mod importing;
+mod new_session;
 mod observed_salvage;
 mod observed_saving;
 mod observing;

@@ -6,6 +6,7 @@
 use rusqlite::Connection;
 use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState, CheckpointTrigger};
 use shim_runtime::ids::SessionId;
+use shim_sqlite::UnixMicros;
 
 use super::checkpoint_store::Store;
 use super::codec::{PackedState, PlainState};
@@ -56,7 +57,7 @@ impl Store {
             };
             let bytes = prepared.packed.memory_bytes();
             self.write(bytes, move |db, now| {
-                append(db, session, trigger, prepared, now).map(Some)
+                append(db, session, trigger, &prepared, now).map(Some)
             })
             .await
         })
@@ -122,8 +123,8 @@ fn append(
     db: &Connection,
     session: SessionId,
     trigger: CheckpointTrigger,
-    prepared: Prepared,
-    now: shim_sqlite::UnixMicros,
+    prepared: &Prepared,
+    now: UnixMicros,
 ) -> Result<Checkpoint, Error> {
     let mut stored = sessions::find_short(db, session)?;
     require_head(&stored, prepared.head)?;

@@ -236,8 +236,9 @@ impl Group {
         }
         working.take(db, event, &client, now)?;
         self.observed.kept += 1;
-        let (kind, source) = (event.event.clone(), event.source());
-        metrics::after_commit(move || metrics::record_observed(kind.as_ref(), source));
+        let kind = event.event.as_ref().map(metrics::observed_kind);
+        let source = event.source();
+        metrics::after_commit(move || metrics::record_observed(kind, source));
         Ok(())
     }
 

@@ -12,13 +12,12 @@ use shim_sqlite::{IdempotencyKey, UnixMicros};
 
 use super::binding;
 use super::checkpoint_store::Store;
+use super::new_session::new_session;
 use super::tables::pruning;
 use super::tables::sessions::{self, Owner};
 use super::tables::stored_session::StoredSession;
 use super::tables::task_texts;
 use crate::error::Error;
-
-const FIRST_EPOCH: Epoch = Epoch(1);
 
 /// What an owner that attached has.
 #[derive(Debug, Clone, Copy)]
@@ -26,26 +25,6 @@ pub(crate) struct Attached {
     pub(crate) epoch: Epoch,
     /// The number of the session's newest checkpoint: less than the owner saved, if the database went back.
     pub(crate) head_number: u64,
-}
-
-/// An active session of an owner at the first epoch.
-pub(super) fn new_session(
-    project: String,
-    title: String,
-    client: Option<ClientInfo>,
-    now: UnixMicros,
-) -> Session {
-    Session {
-        id: SessionId::new().into(),
-        project,
-        title,
-        status: SessionStatus::Active.into(),
-        epoch: FIRST_EPOCH.0,
-        client,
-        opened_at: Some(now.into()),
-        updated_at: Some(now.into()),
-        ..Default::default()
-    }
 }
 
 /// The session that the client's conversation has already, if it was opened by what was observed and no gateway had it: the

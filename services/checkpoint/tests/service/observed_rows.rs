@@ -80,8 +80,14 @@ async fn what_changes_behind_the_service_is_told_and_begins_anew() {
         summary: "what was done".into(),
         ..CompactionFinished::default()
     });
+    let long = Event::PromptSubmitted(PromptSubmitted {
+        prompt_id: "p1".into(),
+        text: format!("{}{}", " ".repeat(700), "long prompt ".repeat(400)),
+        ..PromptSubmitted::default()
+    });
     let events = vec![
         client.prompt("p"),
+        client.event(long),
         client.begin("a", "/p/a"),
         client.event(done),
     ];
@@ -104,7 +110,7 @@ async fn what_changes_behind_the_service_is_told_and_begins_anew() {
         ),
         (
             "DELETE FROM observed_events WHERE half IS NULL",
-            "its observation says 3",
+            "its observation says 4",
         ),
         (
             "UPDATE observed_events SET id = randomblob(16) WHERE row_id = 1",

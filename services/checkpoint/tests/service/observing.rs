@@ -132,81 +132,73 @@ async fn a_resumed_conversation_goes_to_the_process_that_lives() {
     assert_eq!((late.epoch, &late.id), (2, &session.id));
 }
 
+/// A prompt that was changed.
+fn changed(client: &mut Client, change: fn(&mut ObservedEvent)) -> ObservedEvent {
+    let mut event = client.prompt("q");
+    change(&mut event);
+    event
+}
+
+/// Events that say wrongly when, where and of whom they are, by the field.
+fn of_nowhere(client: &mut Client) -> Vec<(&'static str, ObservedEvent)> {
+    let changes: [(&str, fn(&mut ObservedEvent)); 12] = [
+        ("event_id", |event| event.event_id = "x".into()),
+        ("at", |event| event.at = None),
+        ("at", |event| event.at.as_mut().unwrap().seconds = -1),
+        ("at", |event| event.at.as_mut().unwrap().seconds += 200_000),
+        ("conversation", |event| event.conversation = " ".into()),
+        ("conversation", |event| event.conversation = "c".repeat(201)),
+        ("cwd", |event| event.cwd = "here".into()),
+        ("cwd", |event| event.cwd = "/".repeat(4_097)),
+        ("client.name", |event| {
+            event.client.as_mut().unwrap().name = "n\n".into();
+        }),
+        ("client.conversation", |event| {
+            event.client.as_mut().unwrap().conversation = "d".into();
+        }),
+        ("source", |event| event.source = 99),
+        ("event", |event| event.event = None),
+    ];
+    let changed = changes.map(|(field, change)| (field, changed(client, change)));
+    changed.into()
+}
+
+/// Events that tell something wrong, by the field.
+fn of_nothing(client: &mut Client) -> Vec<(&'static str, ObservedEvent)> {
+    let unnamed = ToolCallStarted {
+        tool_name: "x".into(),
+        ..ToolCallStarted::default()
+    };
+    let file = UsedFile {
+        path: "/a".into(),
+        r#use: 0,
+    };
+    let many_files = ToolCallStarted {
+        tool_use_id: "a".into(),
+        files: vec![file; 51],
+        ..unnamed.clone()
+    };
+    let priceless = UsageMeasured {
+        cost_usd: Some(f64::NAN),
+        ..UsageMeasured::default()
+    };
+    [
+        ("tool_use_id", Event::ToolCallStarted(unnamed)),
+        ("files", Event::ToolCallStarted(many_files)),
+        ("cost_usd", Event::UsageMeasured(priceless)),
+    ]
+    .map(|(field, told)| (field, client.event(told)))
+    .into()
+}
+
 #[tokio::test]
 async fn a_wrong_event_is_refused_with_its_place_and_the_others_are_kept() {
     let mut service = TestService::start().await;
     let mut client = Client::alive("c1");
     let good = client.prompt("p");
-    let wrong: Vec<(&str, Box<dyn Fn(&mut ObservedEvent)>)> = vec![
-        ("event_id", Box::new(|event| event.event_id = "x".into())),
-        ("at", Box::new(|event| event.at = None)),
-        (
-            "at",
-            Box::new(|event| event.at.as_mut().unwrap().seconds = -1),
-        ),
-        (
-            "at",
-            Box::new(|event| event.at.as_mut().unwrap().seconds += 200_000),
-        ),
-        (
-            "conversation",
-            Box::new(|event| event.conversation = " ".into()),
-        ),
-        (
-            "conversation",
-            Box::new(|event| event.conversation = "c".repeat(201)),
-        ),
-        ("cwd", Box::new(|event| event.cwd = "here".into())),
-        ("cwd", Box::new(|event| event.cwd = "/".repeat(4_097))),
-        (
-            "client.name",
-            Box::new(|event| event.client.as_mut().unwrap().name = "n\n".into()),
-        ),
-        (
-            "client.conversation",
-            Box::new(|event| event.client.as_mut().unwrap().conversation = "d".into()),
-        ),
-        ("source", Box::new(|event| event.source = 99)),
-        ("event", Box::new(|event| event.event = None)),
-        (
-            "tool_use_id",
-            Box::new(|event| {
-                event.event = Some(Event::ToolCallStarted(ToolCallStarted {
-                    tool_name: "x".into(),
-                    ..Default::default()
-                }))
-            }),
-        ),
-        (
-            "files",
-            Box::new(|event| {
-                event.event = Some(Event::ToolCallStarted(ToolCallStarted {
-                    tool_use_id: "a".into(),
-                    tool_name: "x".into(),
-                    files: vec![
-                        UsedFile {
-                            path: "/a".into(),
-                            r#use: 0
-                        };
-                        51
-                    ],
-                    ..Default::default()
-                }))
-            }),
-        ),
-        (
-            "cost_usd",
-            Box::new(|event| {
-                event.event = Some(Event::UsageMeasured(UsageMeasured {
-                    cost_usd: Some(f64::NAN),
-                    ..Default::default()
-                }))
-            }),
-        ),
-    ];
-    for (field, change) in wrong {
-        let mut event = client.prompt("q");
-        change(&mut event);
+    let mut wrong = of_nowhere(&mut client);
+    wrong.extend(of_nothing(&mut client));
+    for (field, event) in wrong {
         let told = service
             .report(vec![event, client.prompt("r")])
             .await

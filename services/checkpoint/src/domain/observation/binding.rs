@@ -5,7 +5,7 @@ use shim_proto::checkpoint::v1::{
     ObservationSource, ObservedEvent, Session, SessionStartSource, SessionStatus,
 };
 
-use super::micros;
+use super::kept::micros;
 
 /// What this machine knows of the owner of a session, seen from the client that told an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

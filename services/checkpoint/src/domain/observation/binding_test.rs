@@ -1,11 +1,11 @@
 //! Whose session it is.
 
+use shim_proto::checkpoint::v1::observed_event::Event;
 use shim_proto::checkpoint::v1::*;
 use shim_sqlite::UnixMicros;
 
 use super::binding::{OwnerLife, opens, takes_over};
 use super::tests::*;
-use super::*;
 
 #[test]
 fn a_window_that_only_opened_leaves_nothing_and_work_opens_a_session() {

@@ -5,7 +5,8 @@ use shim_proto::limits::observation::{
     MAX_EDITED_FILES, MAX_OBSERVED_BYTES, MAX_OPEN_CALLS, MAX_STEPS, MAX_SUBAGENTS,
 };
 
-use super::{Observation, plan};
+use super::kept::Observation;
+use super::plan;
 
 /// Subagents that ended are remembered among so many, so that a beginning that comes late does not make them run.
 const MAX_KNOWN_SUBAGENTS: usize = 2 * MAX_SUBAGENTS;

@@ -7,7 +7,8 @@ use shim_proto::checkpoint::v1::{
     ToolCallStarted, ToolOutcome, TurnEnded, TurnOutcome, UsageMeasured,
 };
 
-use super::{KeptSubagent, Observation, bounds, micros, plan};
+use super::kept::{KeptSubagent, Observation, micros};
+use super::{bounds, plan};
 
 /// What a transcript tells within this time of what a hook told may be the same, in microseconds.
 const SAME_MOMENT: u64 = 60_000_000;
@@ -60,16 +61,17 @@ fn place(it: &mut Observation, event: &ObservedEvent, at: i64) {
         state.last_event_at = event.at;
     }
     state.has_transcript |= event.source() == ObservationSource::Transcript;
-    if at < it.times.placed || !event.agent_id.is_empty() {
-        return;
+    // A subagent may work in a folder of its own; it says where the conversation is only until that does itself.
+    let is_newer = event.agent_id.is_empty() && at >= it.times.placed;
+    if is_newer {
+        it.times.placed = at;
     }
-    it.times.placed = at;
-    state.conversation.clone_from(&event.conversation);
     for (kept, told) in [
+        (&mut state.conversation, &event.conversation),
         (&mut state.cwd, &event.cwd),
         (&mut state.transcript_path, &event.transcript_path),
     ] {
-        if !told.is_empty() {
+        if kept.is_empty() || (is_newer && !told.is_empty()) {
             kept.clone_from(told);
         }
     }

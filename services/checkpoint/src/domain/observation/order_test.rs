@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use proptest::prelude::*;
+use shim_proto::checkpoint::v1::observed_event::Event;
 use shim_proto::checkpoint::v1::*;
 
 use super::tests::*;

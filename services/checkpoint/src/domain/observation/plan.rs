@@ -2,7 +2,17 @@
 
 use shim_proto::checkpoint::v1::{PlanStep, PlanStepStatus, PlanUpdate};
 
-use super::KeptStep;
+/// A step of the model's list, also after it was taken off.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct KeptStep {
+    #[prost(message, required, tag = "1")]
+    pub(super) step: PlanStep,
+    /// When its status changed last, and its text.
+    #[prost(int64, tag = "2")]
+    pub(super) changed: i64,
+    #[prost(int64, tag = "3")]
+    pub(super) worded: i64,
+}
 
 /// Takes an update in. `planned` is the time of the newest whole list.
 pub(super) fn update(kept: &mut Vec<KeptStep>, planned: &mut i64, update: &PlanUpdate, at: i64) {

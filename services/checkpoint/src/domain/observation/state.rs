@@ -9,7 +9,7 @@ use shim_render::session_tasks::{OBSERVED_TASK, is_open, listed};
 use shim_render::text::cut_bytes;
 use shim_sqlite::to_unix_micros;
 
-use super::{Observation, micros};
+use super::kept::{Observation, micros};
 
 /// The first lines of a prompt, which stand for the task until the model tells one.
 const MAX_TASK_BYTES: usize = 1_000;

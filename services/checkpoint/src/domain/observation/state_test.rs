@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
+use shim_proto::checkpoint::v1::observed_event::Event;
 use shim_proto::checkpoint::v1::*;
 use shim_sqlite::UnixMicros;
 
 use super::state::{beside_told, observed_only, told_task};
 use super::tests::*;
-use super::*;
 
 #[test]
 fn what_was_told_stays_as_it_was_told() {

@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 
 use prost::Message;
+use shim_proto::checkpoint::v1::observed_event::Event;
 use shim_proto::checkpoint::v1::*;
 use shim_proto::limits::observation::{
     MAX_EDITED_FILES, MAX_OBSERVED_BYTES, MAX_OPEN_CALLS, MAX_STEPS,
@@ -220,6 +221,16 @@ fn a_subagents_call_lives_as_long_as_the_subagent() {
     for order in [[&start, &call, &stop], [&stop, &call, &start]] {
         let over = all(order).shown();
         assert_eq!((open(&over).len(), over.running_subagents.len()), (0, 0));
+    }
+}
+
+#[test]
+fn a_conversation_is_where_it_says_and_not_where_its_subagents_work() {
+    let mut away = in_agent("s", begun(2, "a", "/p/a"));
+    away.cwd = "/worktree".into();
+    assert_eq!(of(std::slice::from_ref(&away)).conversation, "c");
+    for order in [[&prompt(1, "p"), &away], [&away, &prompt(1, "p")]] {
+        assert_eq!(all(order).shown().cwd, "/p");
     }
 }
 

@@ -73,7 +73,7 @@ fn shortened(event: &ObservedEvent) -> ObservedEvent {
         Some(Event::TurnEnded(turn)) => &mut turn.last_answer,
         _ => return event,
     };
-    *text = cut_bytes(text, MAX_TEXT_BYTES).into_owned();
+    *text = cut_bytes(text.trim_start(), MAX_TEXT_BYTES).into_owned();
     event
 }
 
