@@ -14,7 +14,7 @@ PANEL  ?= checkpoint
 ROUNDS ?=
 SEED   ?= 1
 # What is fuzzed, and for how long each.
-FUZZ   ?= frames stream_json token_file plans archives globs schedules redactor
+FUZZ   ?= frames stream_json token_file plans archives globs schedules transcripts redactor
 FUZZ_SECONDS ?= 1200
 
 help: ## Say what can be made

@@ -14,6 +14,7 @@ mod gaps;
 mod held;
 mod import;
 mod list;
+mod observed;
 mod open_work;
 mod pages;
 #[cfg(test)]

@@ -89,7 +89,7 @@ fn level(facts: &Facts) -> Option<(Style, String)> {
         RiskLevel::Warning => Style::Yellow,
         RiskLevel::Danger => Style::Red,
     };
-    let raised = one_line(&facts.standing.raised, RAISED_WIDTH);
+    let raised = one_line(&without_limits(&facts.standing.raised), RAISED_WIDTH);
     let word = risk_level(level);
     Some((
         style,
@@ -99,6 +99,13 @@ fn level(facts: &Facts) -> Option<(Style, String)> {
             format!("{word}: {raised}")
         },
     ))
+}
+
+/// What raised the level, without the limits that stand in parentheses behind each value.
+fn without_limits(raised: &str) -> String {
+    let factors = raised.split(", ");
+    let values = factors.map(|factor| factor.split(" (").next().unwrap_or(factor));
+    values.collect::<Vec<_>>().join(", ")
 }
 
 fn full(facts: &Facts) -> Option<(Style, String)> {
@@ -147,7 +154,8 @@ mod tests {
             standing: SessionFacts {
                 last_checkpoint_at: samples::ago(180),
                 risk_level: RiskLevel::Warning.into(),
-                raised: "context 0.64 (warning from 0.60)".to_owned(),
+                raised: "context 0.64 (warning from 0.60), messages 40 (warning from 35)"
+                    .to_owned(),
                 context_full_in: Some(prost_types::Duration {
                     seconds: 730,
                     nanos: 0,
@@ -174,7 +182,7 @@ mod tests {
     fn all_that_is_known_stands_on_one_line() {
         assert_eq!(
             plain(&facts(), 300),
-            "shim saved 3 min ago · warning: context 0.64 (warning from 0.60) · context full in about 12 min at this pace · \
+            "shim saved 3 min ago · warning: context 0.64, messages 40 · context full in about 12 min at this pace · \
              2 tasks in hand · 1 unread message · 1 session to bring back"
         );
     }

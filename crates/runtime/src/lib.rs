@@ -37,6 +37,7 @@ pub mod service_error;
 pub mod settings;
 pub mod stack;
 pub mod sync;
+pub mod task_payloads;
 pub mod telemetry;
 pub mod tls;
 pub mod trace;

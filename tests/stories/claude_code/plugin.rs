@@ -57,7 +57,7 @@ async fn the_client_finds_the_plugin_and_calls_its_hooks_and_its_server() {
     assert_eq!(result["permission_denials"], json!([]), "{result}");
     lab.turn(window.key()).await;
     let answered = lab.turn(window.key()).await["messages"].to_string();
-    assert!(answered.contains("checkpoint"), "{answered}");
+    assert!(answered.contains("checkpoint_id"), "{answered}");
 
     // Hooks told what happened: to the stack, or to the spool while none was up.
     let sessions = shim(&temp, &["sessions", "list", "--json"]).await;
@@ -99,7 +99,6 @@ async fn a_write_to_a_leased_file_is_denied_and_the_model_is_told_why() {
     lab.script(window.key(), &script).await;
     let result = window.run(&mut lab, "write both").await;
     assert_eq!(result["result"], "done", "{result}");
-    assert!(!leased.exists() && free.exists());
     lab.turn(window.key()).await;
     let told = lab.turn(window.key()).await["messages"].to_string();
     for part in [
@@ -110,6 +109,7 @@ async fn a_write_to_a_leased_file_is_denied_and_the_model_is_told_why() {
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }
+    assert!(!leased.exists() && free.exists(), "{told}");
 }
 
 async fn shim(temp: &TempEnv, words: &[&str]) -> String {

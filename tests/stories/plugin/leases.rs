@@ -105,7 +105,7 @@ async fn a_write_to_a_file_that_somebody_else_leases_does_not_run() {
         "src/a.rs",
         "Held by: \"window 2\"",
         "What for: rewrite",
-        "min left",
+        " left (",
         "What to do: ",
     ] {
         assert!(why.contains(part), "{part}: {why}");

@@ -67,10 +67,13 @@ pub(crate) fn session(session: &Session) -> Facts {
 /// A session among others.
 pub(crate) fn listed_session(listed: &Session, own: Option<&str>) -> Value {
     let facts = named(Facts::new(), "session_id", &listed.id, own);
-    let risk = words::risk_level(listed.risk_level());
+    let risk = match listed.risk_level() {
+        RiskLevel::Unspecified | RiskLevel::Safe => "",
+        raised => words::risk_level(raised),
+    };
     facts
         .and(session(listed))
-        .set_unless("safe", "risk_level", risk)
+        .set_some("risk_level", risk)
         .into()
 }
 

@@ -104,7 +104,7 @@ pub(crate) fn reported(task: &Task) -> Value {
 pub(crate) struct Listing<'a> {
     /// The submitter's names of a job's parts, by id.
     pub(crate) keys: HashMap<&'a str, &'a str>,
-    /// The names of workers; unset, tasks are told without their workers.
+    /// The names of workers; unset, the tasks are jobs, told with when they were submitted in place of their workers.
     pub(crate) names: Option<&'a WorkerNames>,
 }
 
@@ -129,6 +129,12 @@ impl Listing<'_> {
             .set("progress", rounded(task.progress))
             .set_some("after", after)
             .set_some("worker", worker.map(|names| names.of(&task.worker_id)));
+        let more = match self.names {
+            Some(_) => more,
+            None => more
+                .set("priority", task.priority)
+                .set("submitted", phrases::ago(task.created_at.as_ref())),
+        };
         facts.extend(Map::from(more));
         facts.into()
     }

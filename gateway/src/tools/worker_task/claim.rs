@@ -59,7 +59,7 @@ pub(super) async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
 }
 
 /// It also says that none came: some clients show nothing but the facts.
-const NO_TASK: &str = "no task yet: action=claim goes on waiting, shim_session_status view=queue shows what waits for whom";
+const NO_TASK: &str = "no task came: action=claim again goes on waiting, shim_session_status view=queue shows what waits";
 
 /// The epoch of this session's worker, registered now if it was not, or if it can do other things by now.
 async fn ensure_registered(call: &ToolCall, owned: &OwnedSession) -> Result<u64, ToolError> {

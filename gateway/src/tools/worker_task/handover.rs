@@ -9,7 +9,7 @@ use shim_render::text::{name, one_line};
 use shim_render::time;
 use shim_runtime::files::shown;
 
-use crate::prior_work;
+use crate::prior_work::{self, PriorWork};
 use crate::render::brief::{self, Facts, Known};
 use crate::render::json;
 use crate::render::phrases;
@@ -37,7 +37,7 @@ pub(super) async fn render(
     text.line(next_line(NEXT));
     phrases::write_field(&mut text, "Goal", &task.goal, 8_192);
     let mut facts = Facts::new()
-        .set("task", brief::task(task, &Known { session_id }))
+        .set("task", task_facts(task, session_id, prior.as_ref()))
         .set("lease", lease.to_string());
     if let Some(job) = &job {
         let goal = one_line(&job.goal, 400);
@@ -57,7 +57,7 @@ pub(super) async fn render(
     if let Some(prior) = prior {
         text.gap();
         text.append(&prior.prompt);
-        let checkpoint = prior.checkpoint.as_ref().map(brief::number);
+        let checkpoint = prior.checkpoint.as_ref().map(brief::checkpoint);
         facts = facts
             .set("resume_prompt", prior.prompt.to_string())
             .set_some("checkpoint", checkpoint);
@@ -65,6 +65,17 @@ pub(super) async fn render(
     ToolOutput::new(text, facts, NEXT)
         .with_next_told()
         .with_session(session_id)
+}
+
+/// The task; the answer's own checkpoint has the id of its last one, if that could be read.
+fn task_facts(task: &Task, session_id: &str, prior: Option<&PriorWork>) -> Value {
+    let mut facts = brief::task(task, &Known { session_id });
+    if let Value::Object(facts) = &mut facts
+        && prior.is_some_and(|prior| prior.checkpoint.is_some())
+    {
+        facts.remove("checkpoint_id");
+    }
+    facts
 }
 
 const NEXT: &str = "do the work within its files; shim_auto_checkpoint after each step keeps it for whoever would \

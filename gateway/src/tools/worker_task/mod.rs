@@ -156,7 +156,7 @@ pub(super) const SPEC: ToolSpec = ToolSpec {
         output(
             "checkpoint",
             "object",
-            "claim: the last checkpoint an earlier worker saved for it: number.",
+            "claim: the last checkpoint an earlier worker saved for it: checkpoint_id, number.",
         ),
         output(
             "resume_prompt",

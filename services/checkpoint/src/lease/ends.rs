@@ -16,7 +16,8 @@ use crate::error::Error;
 use crate::metrics;
 use crate::store::{Owner, Store};
 
-/// Ends or interrupts the session of an owner that is gone. Does nothing if another owner has it.
+/// Ends or interrupts the session of an owner that is gone. Does nothing if another owner has it. Two that close one session
+/// at once judge it by all that was told: the one that comes second judges anew.
 ///
 /// # Errors
 /// The store's failures; then nothing has changed but what was kept of a transcript.
@@ -31,7 +32,7 @@ pub(super) async fn close(
         found => found?,
     };
     if session.epoch != owner.epoch.0 || session.status() != SessionStatus::Active {
-        return Ok(());
+        return amend(store, owner).await;
     }
     let client = session.client.clone().unwrap_or_default();
     let seen = read_what_is_left(store, owner, &client).await?;
@@ -49,6 +50,8 @@ pub(super) async fn close(
                 let silence = (!lease.inherited).then(|| lease.last_seen.elapsed());
                 metrics::record_interruption(cause, silence);
                 tracing::info!(session = %owner.session, cause = cause.as_str_name(), "a session was interrupted");
+            } else {
+                amend(store, owner).await?;
             }
         }
     }
@@ -92,20 +95,24 @@ async fn end(store: &Store, owner: Owner) -> Result<(), Error> {
     }
 }
 
-/// Judges the end of an interrupted session anew, after more of it was told.
+/// Judges the end of an interrupted session anew, after more of it was told. Does nothing if another owner has it, or if
+/// nothing was observed of it.
 ///
 /// # Errors
 /// The store's failures.
-pub(super) async fn amend(store: &Store, owner: Owner, seen: &ObservedState) -> Result<(), Error> {
+pub(super) async fn amend(store: &Store, owner: Owner) -> Result<(), Error> {
     let session = store.find_session(owner.session).await?;
     if session.epoch != owner.epoch.0 || session.status() != SessionStatus::Interrupted {
         return Ok(());
     }
+    let Some(seen) = store.observation(owner.session).await? else {
+        return Ok(());
+    };
     let lease = lease_of(&session, owner);
     let found = evidence::collect(&lease, StreamEnd::ClientGone);
     let at = session.interruption.as_ref().and_then(|before| before.at);
-    let is_open = has_open_work(&session, Some(seen));
-    match judge(&found, Some(seen), is_open, store.now()) {
+    let is_open = has_open_work(&session, Some(&seen));
+    match judge(&found, Some(&seen), is_open, store.now()) {
         End::Well => end(store, owner).await,
         End::Interrupted(mut interruption) => {
             interruption.at = at.or(interruption.at);

@@ -1,5 +1,6 @@
 //! What this machine knows about a lost owner: its processes, the boot, the kernel's kills.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use shim_proto::checkpoint::v1::{ClientInfo, ProcessIdentity};
@@ -13,14 +14,18 @@ use crate::domain::cause::{Evidence, StreamEnd};
 const EXIT_GRACE: Duration = Duration::from_millis(200);
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
+/// This machine and its boot: both stay while this process runs, and each event asks for them.
+static HOSTNAME: LazyLock<String> = LazyLock::new(process::hostname);
+static BOOT_ID: LazyLock<String> = LazyLock::new(process::boot_id);
+
 /// Whether this machine can see a client's processes.
 pub(super) fn is_here(client: &ClientInfo) -> bool {
-    !client.hostname.is_empty() && client.hostname == process::hostname()
+    !client.hostname.is_empty() && client.hostname == *HOSTNAME
 }
 
 /// Whether a process of a client on this machine runs. One of an earlier boot does not, whoever has its pid now.
 pub(super) fn is_alive_here(client: &ClientInfo, process: &ProcessIdentity) -> bool {
-    let is_of_this_boot = client.boot_id.is_empty() || client.boot_id == process::boot_id();
+    let is_of_this_boot = client.boot_id.is_empty() || client.boot_id == *BOOT_ID;
     is_of_this_boot && process::is_alive(process)
 }
 
@@ -47,9 +52,8 @@ pub(super) async fn gateway_survives(lease: &Lease) -> Option<bool> {
 
 /// Gathers everything.
 pub(super) fn collect(lease: &Lease, stream_end: StreamEnd) -> Evidence {
-    let boot_id = process::boot_id();
     let rebooted =
-        is_local(lease) && !lease.client.boot_id.is_empty() && lease.client.boot_id != boot_id;
+        is_local(lease) && !lease.client.boot_id.is_empty() && lease.client.boot_id != *BOOT_ID;
     Evidence {
         stream_end: if lease.inherited && stream_end == StreamEnd::Silent {
             StreamEnd::NeverReturned
@@ -58,7 +62,10 @@ pub(super) fn collect(lease: &Lease, stream_end: StreamEnd) -> Evidence {
         },
         rebooted,
         gateway_alive: alive(lease, lease.client.gateway_process.as_ref()),
-        client_alive: alive(lease, lease.client.client_process.as_ref()),
+        client_alive: match lease.watched {
+            Some(process) => Some(process::is_alive(&process)),
+            None => alive(lease, lease.client.client_process.as_ref()),
+        },
         oom_kills: oom_kills().saturating_sub(lease.oom_kills_before),
         memory_pressure: lease.memory_pressure,
     }

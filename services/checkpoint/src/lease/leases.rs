@@ -130,7 +130,7 @@ impl Leases {
     /// Gives the owner a lease. The stream of an earlier owner gets the event that it lost the session.
     pub(crate) fn grant(&self, owner: Owner, client: ClientInfo) {
         let Owner { session, epoch } = owner;
-        let new_lease = Self::new_lease(epoch, client);
+        let mut new_lease = Self::new_lease(epoch, client);
         let mut leases = self.lock();
         if leases
             .get(&session)
@@ -138,6 +138,10 @@ impl Leases {
         {
             return;
         }
+        // The next epoch of the same client: a gateway of it came.
+        let watched = leases.get(&session).and_then(|lease| lease.watched);
+        let is_same = |process: &ProcessIdentity| Some(*process) == new_lease.client.client_process;
+        new_lease.watched = watched.filter(is_same);
         let new_owner = Some(new_lease.client.clone());
         if let Some(OwnerStream { events, .. }) =
             leases.insert(session, new_lease).and_then(|old| old.stream)

@@ -38,7 +38,7 @@ pub(crate) async fn on_events(api: &Api, observed: &Observed) {
         if session.unsaved.is_owned {
             on_owned(api, session).await;
         } else if is_end_news(&session.before, &session.after)
-            && let Err(error) = ends::amend(&api.store, session.owner, &session.after).await
+            && let Err(error) = ends::amend(&api.store, session.owner).await
         {
             tracing::debug!(session = %session.owner.session, %error, "the end of a session could not be judged anew");
         }
@@ -54,6 +54,9 @@ async fn on_owned(api: &Api, session: &ObservedSession) {
     } = session;
     if after.ended.is_some() {
         return close(api, *owner, client, after, StreamEnd::ClientGone).await;
+    }
+    if api.leases.is_watched(*owner) {
+        return;
     }
     match life(client) {
         Life::Lives(process) => watch(api, *owner, client, process),

@@ -26,6 +26,13 @@ impl Leases {
         self.awaited().insert(key(process))
     }
 
+    /// Whether the owner's process is watched: then its end will be told, and its events tell nothing new of its life.
+    pub(super) fn is_watched(&self, owner: Owner) -> bool {
+        let leases = self.lock();
+        let lease = leases.get(&owner.session);
+        lease.is_some_and(|lease| lease.epoch == owner.epoch && lease.watched.is_some())
+    }
+
     /// The owner lives, but its process cannot be seen from here.
     pub(super) fn keep_unseen(&self, owner: Owner, client: &ClientInfo) {
         self.keep(owner, client, |lease| lease.is_unseen = true);

@@ -22,8 +22,11 @@ pub(super) async fn judge(api: &Api, observed: &Observed) {
     }
 }
 
-/// What was measured since, if the context was among it.
+/// What was measured since, if the context was among it. What a transcript tells is not of now.
 fn measured(session: &ObservedSession) -> Option<Signals> {
+    if session.unsaved.moments.read_transcript {
+        return None;
+    }
     let usage = session.after.usage.as_ref()?;
     let signals = signals(usage)?;
     let before = session.before.usage.as_ref().and_then(self::signals);

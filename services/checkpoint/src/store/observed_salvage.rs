@@ -4,8 +4,7 @@ use prost::Message;
 use rusqlite::{Connection, Row, params};
 use shim_proto::checkpoint::v1::ObservedEvent;
 
-use super::rows::{Damaged, Origin};
-use super::salvage::{SalvageReport, unreadable, value};
+use super::rows::{Damaged, Origin, SalvageReport, unreadable, value};
 use super::tables::{column, observations, observed_events};
 use crate::domain::hash_chain;
 use crate::domain::observation::Observation;

@@ -274,13 +274,21 @@ fn check_owner(stored: &StoredSession, request: &RestoreCheckpointRequest) -> Re
     Ok(())
 }
 
-/// The session is the client's from now on.
-fn hand_over(session: &mut Session, client: Option<ClientInfo>) {
+/// The session is the client's from now on, and has its conversation.
+fn hand_over(
+    db: &Connection,
+    stored: &mut StoredSession,
+    client: Option<ClientInfo>,
+    now: UnixMicros,
+) -> Result<(), Error> {
+    binding::rebind(db, stored, client.as_ref(), now)?;
+    let session = &mut stored.session;
     session.epoch += 1;
     session.client = client;
     session.dismissed_at = None;
     session.ended_at = None;
     session.restore_count += 1;
+    sessions::update(db, stored, now)
 }
 
 fn restore(
@@ -307,9 +315,7 @@ fn restore(
             damaged: &damaged_numbers,
         },
     });
-    binding::rebind(db, &stored, request.client.as_ref(), now)?;
-    hand_over(&mut stored.session, request.client);
-    sessions::update(db, &mut stored, now)?;
+    hand_over(db, &mut stored, request.client, now)?;
     let epoch = Epoch(stored.session.epoch);
     let restore_id = restores::insert(db, stored.row_id, checkpoint.number, epoch, now)?;
     Ok(RestoreCheckpointResponse {

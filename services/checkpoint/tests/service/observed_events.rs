@@ -13,7 +13,7 @@ pub(crate) struct Client {
     pub(crate) conversation: String,
     pub(crate) cwd: String,
     pub(crate) process: ProcessIdentity,
-    now: i64,
+    pub(crate) now: i64,
 }
 
 impl Client {

@@ -1,8 +1,9 @@
+//! What one event changes, whenever it comes; and the events that the other tests tell.
+
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashSet;
 
-use proptest::prelude::*;
 use prost::Message;
 use shim_proto::checkpoint::v1::*;
 use shim_proto::limits::observation::{
@@ -10,11 +11,9 @@ use shim_proto::limits::observation::{
 };
 use shim_sqlite::UnixMicros;
 
-use super::binding::{OwnerLife, opens, takes_over};
-use super::state::{beside_told, observed_only, told_task};
 use super::*;
 
-fn event(at: i64, told: Event) -> ObservedEvent {
+pub(super) fn event(at: i64, told: Event) -> ObservedEvent {
     ObservedEvent {
         event_id: format!("e{at}"),
         at: Some(UnixMicros(at).into()),
@@ -25,7 +24,7 @@ fn event(at: i64, told: Event) -> ObservedEvent {
     }
 }
 
-fn prompt(at: i64, text: &str) -> ObservedEvent {
+pub(super) fn prompt(at: i64, text: &str) -> ObservedEvent {
     event(
         at,
         Event::PromptSubmitted(PromptSubmitted {
@@ -35,7 +34,7 @@ fn prompt(at: i64, text: &str) -> ObservedEvent {
     )
 }
 
-fn begun(at: i64, id: &str, path: &str) -> ObservedEvent {
+pub(super) fn begun(at: i64, id: &str, path: &str) -> ObservedEvent {
     event(
         at,
         Event::ToolCallStarted(ToolCallStarted {
@@ -48,7 +47,7 @@ fn begun(at: i64, id: &str, path: &str) -> ObservedEvent {
     )
 }
 
-fn finished(at: i64, id: &str, path: &str, outcome: ToolOutcome) -> ObservedEvent {
+pub(super) fn finished(at: i64, id: &str, path: &str, outcome: ToolOutcome) -> ObservedEvent {
     event(
         at,
         Event::ToolCallFinished(ToolCallFinished {
@@ -68,7 +67,7 @@ fn written(path: &str) -> Vec<UsedFile> {
     }]
 }
 
-fn turn_ended(at: i64, answer: &str) -> ObservedEvent {
+pub(super) fn turn_ended(at: i64, answer: &str) -> ObservedEvent {
     event(
         at,
         Event::TurnEnded(TurnEnded {
@@ -79,7 +78,7 @@ fn turn_ended(at: i64, answer: &str) -> ObservedEvent {
     )
 }
 
-fn started(at: i64, source: SessionStartSource) -> ObservedEvent {
+pub(super) fn started(at: i64, source: SessionStartSource) -> ObservedEvent {
     event(
         at,
         Event::SessionStarted(SessionStarted {
@@ -89,7 +88,7 @@ fn started(at: i64, source: SessionStartSource) -> ObservedEvent {
     )
 }
 
-fn ended(at: i64, reason: SessionEndReason) -> ObservedEvent {
+pub(super) fn ended(at: i64, reason: SessionEndReason) -> ObservedEvent {
     event(
         at,
         Event::SessionEnded(SessionEnded {
@@ -98,7 +97,11 @@ fn ended(at: i64, reason: SessionEndReason) -> ObservedEvent {
     )
 }
 
-fn planned(at: i64, is_whole: bool, steps: &[(&str, &str, PlanStepStatus)]) -> ObservedEvent {
+pub(super) fn planned(
+    at: i64,
+    is_whole: bool,
+    steps: &[(&str, &str, PlanStepStatus)],
+) -> ObservedEvent {
     let steps = steps.iter().map(|(id, text, status)| PlanStep {
         step_id: (*id).into(),
         text: (*text).into(),
@@ -118,13 +121,13 @@ fn planned(at: i64, is_whole: bool, steps: &[(&str, &str, PlanStepStatus)]) -> O
     )
 }
 
-fn in_agent(id: &str, mut it: ObservedEvent) -> ObservedEvent {
+pub(super) fn in_agent(id: &str, mut it: ObservedEvent) -> ObservedEvent {
     it.agent_id = id.into();
     it
 }
 
 /// Folds as the store does: each half once, the other half known if it came before.
-fn all<'a>(events: impl IntoIterator<Item = &'a ObservedEvent>) -> Observation {
+pub(super) fn all<'a>(events: impl IntoIterator<Item = &'a ObservedEvent>) -> Observation {
     let (mut it, mut halves) = (Observation::default(), HashSet::new());
     for event in events {
         let half = Half::of(event);
@@ -138,7 +141,7 @@ fn all<'a>(events: impl IntoIterator<Item = &'a ObservedEvent>) -> Observation {
     it
 }
 
-fn of(events: &[ObservedEvent]) -> ObservedState {
+pub(super) fn of(events: &[ObservedEvent]) -> ObservedState {
     all(events).shown()
 }
 
@@ -173,6 +176,32 @@ fn a_call_is_open_until_it_or_its_turn_ends_however_late_that_is_told() {
     assert_eq!(open(&on), ["b"]);
     let compacted = started(5, SessionStartSource::Compact);
     assert!(of(&[begun(2, "a", "/p/a"), compacted]).is_in_turn);
+}
+
+#[test]
+fn a_prompt_that_is_given_while_the_model_works_is_of_the_same_turn() {
+    let of_turn = |mut it: ObservedEvent, id: &str| {
+        if let Some(Event::PromptSubmitted(prompt)) = &mut it.event {
+            prompt.prompt_id = id.into();
+        }
+        it
+    };
+    let mut events = vec![
+        of_turn(prompt(10, "first"), "p1"),
+        begun(20, "a", "/p/a"),
+        of_turn(prompt(30, "and this"), "p1"),
+    ];
+    let (first, second) = (Half::of(&events[0]), Half::of(&events[2]));
+    assert_ne!(first.map(Half::key), second.map(Half::key));
+    let state = of(&events);
+    assert_eq!((open(&state), state.prompts), (vec!["a"], 2));
+    assert_eq!(
+        (state.first_prompt.as_str(), state.last_prompt.as_str()),
+        ("first", "and this")
+    );
+    // A person stopped the call, which no hook tells, and asked for something else.
+    events.push(of_turn(prompt(40, "other"), "p2"));
+    assert!(open(&of(&events)).is_empty());
 }
 
 #[test]
@@ -328,248 +357,4 @@ fn what_is_kept_is_bounded_whatever_comes() {
     assert!(!state.open_tool_calls.is_empty() && !state.edited_files.is_empty());
     assert_eq!(state.open_tool_calls.last().unwrap().tool_use_id, "a399");
     assert!(state.running_subagents.len() <= 50);
-}
-
-#[test]
-fn what_was_told_stays_as_it_was_told() {
-    let told = CheckpointState {
-        current_task: "port the lexer".into(),
-        progress: 0.4,
-        decisions: vec!["use nom".into()],
-        next_steps: vec!["strings".into()],
-        active_files: vec![FileState {
-            path: "a.rs".into(),
-            blake3: "h".into(),
-            ..FileState::default()
-        }],
-        ..CheckpointState::default()
-    };
-    let it = all(&[
-        prompt(1, "go on"),
-        finished(2, "a", "/p/b", ToolOutcome::Succeeded),
-    ]);
-    let mut state = beside_told(told.clone(), 7, &it);
-    assert_eq!(state.observed.take(), Some(it.shown()));
-    assert_eq!(
-        state.active_files[0].seen_at_number, 7,
-        "nobody looked again"
-    );
-    state.active_files[0].seen_at_number = 0;
-    assert_eq!(state, told);
-}
-
-#[test]
-fn without_a_told_task_the_last_prompt_stands_for_it() {
-    use PlanStepStatus::{Done, Open};
-    let work = |last: PlanStepStatus| {
-        vec![
-            prompt(1, "  fix the parser\nand its tests"),
-            planned(2, true, &[("", "parser", Done), ("", "tests", last)]),
-            finished(3, "a", "/p/a", ToolOutcome::Succeeded),
-        ]
-    };
-    let mut events = work(Open);
-    events.push(turn_ended(4, "The parser works."));
-    let state = observed_only(&all(&events));
-    assert_eq!(state.current_task, "fix the parser\nand its tests");
-    assert_eq!(
-        (state.task_key.as_str(), state.is_task_observed),
-        ("observed", true)
-    );
-    assert_eq!(state.next_steps, ["tests"]);
-    assert_eq!(state.completed_steps, ["parser"]);
-    assert_eq!(state.active_files[0].path, "/p/a");
-    assert_eq!(
-        (state.summary.as_str(), state.progress),
-        ("The parser works.", 0.0)
-    );
-
-    let done = |tail: &[ObservedEvent]| {
-        let events = work(Done).into_iter().chain(tail.iter().cloned());
-        observed_only(&all(&events.collect::<Vec<_>>())).progress
-    };
-    assert_eq!(done(&[]), 0.0, "the turn goes on");
-    assert_eq!(done(&[turn_ended(4, "")]), 1.0);
-    let failed = event(
-        4,
-        Event::TurnEnded(TurnEnded {
-            outcome: TurnOutcome::UsageLimit.into(),
-            ..TurnEnded::default()
-        }),
-    );
-    assert_eq!(done(&[failed]), 0.0);
-    let next = [turn_ended(4, ""), prompt(5, "and now"), turn_ended(6, "")];
-    assert_eq!(done(&next), 0.0, "the plan is of another prompt");
-    assert_eq!(observed_only(&all(&[turn_ended(4, "x")])).progress, 0.0);
-}
-
-#[test]
-fn a_told_task_goes_on_until_it_is_finished_and_a_person_asks_for_more() {
-    let task = |key: &str, progress| SessionTask {
-        task_key: key.into(),
-        progress,
-        saved_at: Some(UnixMicros(10).into()),
-        ..SessionTask::default()
-    };
-    let it = |at| all(&[prompt(at, "more")]);
-    let session = Session::default();
-    let key = |tasks: &[SessionTask], at| {
-        told_task(&session, tasks, &it(at)).map(|task| task.task_key.clone())
-    };
-    let some = |key: &str| Some(key.to_owned());
-    assert_eq!(key(&[task("t1", 0.5)], 20), some("t1"));
-    assert_eq!(key(&[task("t1", 1.0)], 5), some("t1"));
-    assert_eq!(key(&[task("t1", 1.0)], 20), None);
-    assert_eq!(key(&[task("observed", 0.0), task("t2", 0.5)], 5), None);
-    assert_eq!(key(&[], 5), None);
-}
-
-#[test]
-fn a_window_that_only_opened_leaves_nothing_and_work_opens_a_session() {
-    for idle in [
-        started(1, SessionStartSource::Resume),
-        ended(1, SessionEndReason::Exit),
-        event(1, Event::UsageMeasured(Default::default())),
-        event(1, Event::CwdChanged(Default::default())),
-    ] {
-        assert!(!opens(&idle), "{idle:?}");
-    }
-    for work in [prompt(1, "p"), begun(1, "a", "/a"), turn_ended(1, "")] {
-        assert!(opens(&work), "{work:?}");
-    }
-}
-
-#[test]
-fn a_session_goes_to_whom_lives_and_comes_later() {
-    use OwnerLife::{Gone, Lives, Same};
-    let of = |status: SessionStatus| Session {
-        status: status.into(),
-        interruption: Some(Interruption {
-            at: Some(UnixMicros(10).into()),
-            ..Interruption::default()
-        }),
-        ended_at: Some(UnixMicros(10).into()),
-        ..Session::default()
-    };
-    let [active, lost, over] = [
-        SessionStatus::Active,
-        SessionStatus::Interrupted,
-        SessionStatus::Ended,
-    ]
-    .map(of);
-    let resume = |at| started(at, SessionStartSource::Resume);
-    let mut read = prompt(20, "p");
-    read.source = ObservationSource::Transcript.into();
-    for (session, event, owner, alive, expected) in [
-        (&active, resume(5), Gone, Some(true), true),
-        (&active, resume(5), Lives, Some(true), false),
-        (&active, prompt(5, "p"), Same, Some(true), false),
-        (&active, resume(5), Gone, Some(false), false),
-        (&lost, begun(20, "a", "/a"), Same, Some(true), true),
-        (&lost, begun(5, "a", "/a"), Same, Some(true), false),
-        (&lost, resume(5), Gone, Some(true), true),
-        (&lost, resume(20), Gone, Some(false), false),
-        (
-            &lost,
-            ended(20, SessionEndReason::Exit),
-            Same,
-            Some(true),
-            false,
-        ),
-        (&lost, read, Gone, Some(true), false),
-        (&over, prompt(20, "p"), Same, Some(true), true),
-        (
-            &over,
-            finished(20, "a", "/a", ToolOutcome::Succeeded),
-            Same,
-            Some(true),
-            false,
-        ),
-        (&over, resume(20), Same, None, true),
-        (&over, resume(5), Same, Some(true), false),
-    ] {
-        let takes = takes_over(session, &event, owner, alive);
-        assert_eq!(
-            takes,
-            expected,
-            "{:?} {event:?} {owner:?} {alive:?}",
-            session.status()
-        );
-    }
-}
-
-/// One of a few things that may happen, at a moment of its own.
-fn something(at: i64) -> impl Strategy<Value = ObservedEvent> {
-    (0..13_u8, 0..4_u8).prop_map(move |(kind, n)| {
-        let (id, path) = (format!("call{n}"), format!("/p/{n}"));
-        let agent = format!("agent{n}");
-        let step = format!("{n}");
-        match kind {
-            0 => prompt(at, &format!("prompt {at}")),
-            1 => begun(at, &id, &path),
-            2 => finished(at, &id, &path, ToolOutcome::Succeeded),
-            3 => finished(at, &id, &path, ToolOutcome::Failed),
-            4 => turn_ended(at, &format!("answer {at}")),
-            5 => started(at, SessionStartSource::Resume),
-            6 => ended(at, SessionEndReason::Other),
-            7 => in_agent(
-                &agent,
-                event(at, Event::SubagentStarted(Default::default())),
-            ),
-            8 => in_agent(&agent, event(at, Event::SubagentEnded(Default::default()))),
-            9 => in_agent(&agent, begun(at, &format!("of{n}"), &path)),
-            10 => planned(
-                at,
-                false,
-                &[(&step, &format!("step {n}"), PlanStepStatus::Done)],
-            ),
-            11 => planned(
-                at,
-                true,
-                &[(&step, &format!("step {n}"), PlanStepStatus::Open)],
-            ),
-            _ => event(
-                at,
-                Event::CompactionFinished(CompactionFinished {
-                    summary: format!("summary {at}"),
-                    ..CompactionFinished::default()
-                }),
-            ),
-        }
-    })
-}
-
-/// Of what is told twice under one name the first telling counts; here each is told once.
-fn once(events: Vec<ObservedEvent>) -> Vec<ObservedEvent> {
-    let mut halves = HashSet::new();
-    let is_new =
-        |event: &ObservedEvent| Half::of(event).is_none_or(|half| halves.insert(half.key()));
-    let mut events = events;
-    let mut is_new = is_new;
-    events.retain(|event| is_new(event));
-    events
-}
-
-proptest! {
-    #[test]
-    fn the_order_in_which_events_come_changes_nothing(
-        events in (1..40_i64).map(something).collect::<Vec<_>>(),
-        seed in any::<u64>(),
-    ) {
-        let events = once(events);
-        let mut mixed = events.clone();
-        // A permutation by a hash of each place.
-        mixed.sort_by_key(|event| {
-            let mut hasher = blake3::Hasher::new();
-            hasher.update(&seed.to_le_bytes());
-            hasher.update(event.event_id.as_bytes());
-            *hasher.finalize().as_bytes()
-        });
-        let (mut one, mut other) = (of(&events), of(&mixed));
-        for state in [&mut one, &mut other] {
-            state.plan.sort_by(|a, b| a.step_id.cmp(&b.step_id));
-            state.running_subagents.sort();
-        }
-        prop_assert_eq!(one, other);
-    }
 }

@@ -107,8 +107,19 @@ fn look_at_event(
         );
         return Ok(());
     };
+    for column in differing(row, &event)? {
+        let fault = format!(
+            "the observed event in row {row_id}: its column {column} is not what its record says"
+        );
+        found.row(session, fault);
+    }
+    Ok(())
+}
+
+/// The names of the columns that say something else than the record.
+fn differing(row: &Row<'_>, event: &ObservedEvent) -> rusqlite::Result<Vec<&'static str>> {
     let id = Uuid::try_parse(&event.event_id).unwrap_or_default();
-    let half = Half::of(&event).map(Half::key);
+    let half = Half::of(event).map(Half::key);
     let fits = [
         (
             "id",
@@ -123,13 +134,8 @@ fn look_at_event(
             column::integer(row, 4)? == Some(micros(event.at.as_ref())),
         ),
     ];
-    for (column, _) in fits.iter().filter(|(_, fits)| !fits) {
-        let fault = format!(
-            "the observed event in row {row_id}: its column {column} is not what its record says"
-        );
-        found.row(session, fault);
-    }
-    Ok(())
+    let differing = fits.iter().filter(|(_, fits)| !fits);
+    Ok(differing.map(|(column, _)| *column).collect())
 }
 
 fn look_at_observation(
