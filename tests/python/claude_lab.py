@@ -197,6 +197,15 @@ class MessagesApi(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        """A client that is killed leaves its connections as they are."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(*_)
+
+
 class Program:
     """A program that was started, with a terminal or with pipes."""
 
@@ -285,8 +294,7 @@ def obey(order, programs):
 def main():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise_loopback()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), MessagesApi)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), MessagesApi)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     tell("ready", port=server.server_address[1])
     programs = {}
