@@ -12,6 +12,7 @@ mod job;
 mod labels;
 mod list;
 mod live;
+mod outcome_args;
 pub(crate) mod own_job;
 pub(crate) mod pages;
 mod plan_words;

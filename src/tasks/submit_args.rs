@@ -6,12 +6,13 @@ use std::time::{Duration, SystemTime};
 use clap::builder::NonEmptyStringValueParser;
 use prost_types::Struct;
 use shim_proto::coordination::v1::{
-    ApprovalGates, AssignmentStrategy, FailurePolicy, FileHint, MergeStrategy, OverlapPolicy,
-    Requirements, SplitPolicy, SubmitTaskRequest, Subtask, WorkerKind,
+    AssignmentStrategy, FailurePolicy, FileHint, MergeStrategy, OverlapPolicy, Requirements,
+    SplitPolicy, SubmitTaskRequest, Subtask, WorkerKind,
 };
-use shim_proto::limits::task::{LAST_PRIORITY, MAX_ATTEMPTS, MAX_COST_USD, MAX_PAYLOAD_BYTES};
+use shim_proto::limits::task::{LAST_PRIORITY, MAX_PAYLOAD_BYTES};
 
-use super::labels::{Executor, Merging, OnFailure, Overlap, Strategy};
+use super::labels::{Executor, Overlap, Strategy};
+use super::outcome_args::OutcomeArgs;
 use super::subtask_file;
 use crate::config::Config;
 use crate::connection::request_id;
@@ -145,35 +146,6 @@ struct TimingArgs {
     deadline: Option<SystemTime>,
 }
 
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "How it ends")]
-struct OutcomeArgs {
-    /// How the results of its parts become one [default: concatenate]
-    #[arg(long, value_enum)]
-    merge: Option<Merging>,
-    /// What happens to the rest when a part failed for good [default: fail-fast]
-    #[arg(long, value_enum)]
-    on_failure: Option<OnFailure>,
-    /// How often each task may be tried, 1 to 20 [default: 3]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_ATTEMPTS)))]
-    max_attempts: Option<u32>,
-    /// The pause after the first failure, doubled after each [default: 2s]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    backoff: Option<Duration>,
-    /// How long one attempt may take, 1s to 12h [default: 5m with an executor, no limit in a chat]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    timeout: Option<Duration>,
-    /// What all attempts of each task may cost together, in US dollars; an agent is stopped at it [default: no bound]
-    #[arg(long, value_name = "USD", value_parser = budget)]
-    max_budget: Option<f64>,
-    /// Nobody starts it before `shim tasks approve`
-    #[arg(long)]
-    approve_start: bool,
-    /// Its result counts after `shim tasks approve`
-    #[arg(long)]
-    approve_result: bool,
-}
-
 impl Args {
     /// The session that gets a message when the job ends, as it was typed.
     pub(super) fn notify(&self) -> Option<&str> {
@@ -247,15 +219,6 @@ impl Args {
     }
 }
 
-/// US dollars, as the contract takes them.
-fn budget(typed: &str) -> Result<f64, String> {
-    let dollars = typed.trim_start_matches('$').parse::<f64>();
-    let dollars = dollars.ok().filter(|it| *it > 0.0 && *it <= MAX_COST_USD);
-    dollars.ok_or_else(|| {
-        format!("write US dollars, more than 0 and at most {MAX_COST_USD}, such as 2.50")
-    })
-}
-
 /// A choice as the contract numbers it; 0, which leaves it to the service, if none was typed.
 fn chosen<T: Into<P>, P: Into<i32> + Default>(typed: Option<T>) -> i32 {
     typed.map_or_else(P::default, Into::into).into()
@@ -311,15 +274,6 @@ impl AssignmentArgs {
         (self.executor.is_some() || !self.require.is_empty()).then(|| Requirements {
             executor: chosen::<_, WorkerKind>(self.executor),
             capabilities: self.require.clone(),
-        })
-    }
-}
-
-impl OutcomeArgs {
-    fn gates(&self) -> Option<ApprovalGates> {
-        (self.approve_start || self.approve_result).then_some(ApprovalGates {
-            before_start: self.approve_start,
-            before_result: self.approve_result,
         })
     }
 }

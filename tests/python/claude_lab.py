@@ -36,6 +36,7 @@ import time
 
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 ROWS, COLUMNS = 50, 160
+LAST_WORDS_WITHIN = 1.0
 USAGE = {"input_tokens": 1200, "output_tokens": 40, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
 
 told = threading.Lock()
@@ -196,6 +197,15 @@ class MessagesApi(http.server.BaseHTTPRequestHandler):
         self.wfile.flush()
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        """A client that is killed leaves its connections as they are."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(*_)
+
+
 class Program:
     """A program that was started, with a terminal or with pipes."""
 
@@ -212,7 +222,9 @@ class Program:
             at = {"stdin": given, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
             self.child = subprocess.Popen(argv, cwd=cwd, env=env, start_new_session=True, **at)
         tell("started", name=name, pid=self.child.pid)
-        threading.Thread(target=self.follow, daemon=True).start()
+        self.reader = threading.Thread(target=self.follow, daemon=True)
+        self.reader.start()
+        threading.Thread(target=self.await_end, daemon=True).start()
 
     def follow(self):
         if self.terminal is None:
@@ -220,7 +232,11 @@ class Program:
                 tell("output", name=self.name, line=line.decode(errors="replace").rstrip("\n"))
         else:
             self.follow_terminal()
+
+    def await_end(self):
         code = self.child.wait()
+        # What it started may hold its streams open for ever.
+        self.reader.join(LAST_WORDS_WITHIN)
         tell("exited", name=self.name, code=max(code, 0), signal=max(-code, 0))
 
     def follow_terminal(self):
@@ -278,8 +294,7 @@ def obey(order, programs):
 def main():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise_loopback()
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), MessagesApi)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), MessagesApi)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     tell("ready", port=server.server_address[1])
     programs = {}

@@ -72,9 +72,6 @@ pub fn claude_version() -> String {
 /// If there is one and it is not installed: a test of a real client that silently tests nothing would be worse.
 #[must_use]
 pub fn claude() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os("SHIM_CLAUDE") {
-        return Some(PathBuf::from(path));
-    }
     let machine = match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64") => "linux-x64",
         ("linux", "aarch64") => "linux-arm64",
@@ -84,7 +81,7 @@ pub fn claude() -> Option<PathBuf> {
     let program = target_dir().join(package);
     assert!(
         program.is_file(),
-        "{} is missing: run `make test` (it makes target/claude), or name the program with SHIM_CLAUDE",
+        "{} is missing: run `make test` (it makes target/claude)",
         program.display()
     );
     Some(program)

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use uuid::Uuid;
 
 use crate::{binary, process, python};
@@ -37,7 +38,7 @@ pub enum Streams {
 pub struct ClaudeLab {
     child: Child,
     orders: ChildStdin,
-    events: Lines<BufReader<ChildStdout>>,
+    events: UnboundedReceiver<String>,
     /// Events that nobody waited for yet.
     kept: VecDeque<Value>,
     port: u16,
@@ -77,7 +78,7 @@ impl ClaudeLab {
         let mut lab = Self {
             child,
             orders,
-            events: BufReader::new(output).lines(),
+            events: followed(output),
             kept: VecDeque::new(),
             port: 0,
             mark,
@@ -182,8 +183,8 @@ impl ClaudeLab {
         }
         let deadline = tokio::time::Instant::now() + TIMEOUT;
         loop {
-            let next = tokio::time::timeout_at(deadline, self.events.next_line()).await;
-            let Ok(Ok(Some(line))) = next else {
+            let next = tokio::time::timeout_at(deadline, self.events.recv()).await;
+            let Ok(Some(line)) = next else {
                 panic!("{what} did not come; the last events:\n{}", self.last());
             };
             let event: Value =
@@ -197,8 +198,19 @@ impl ClaudeLab {
     }
 
     /// Events that came, and nobody waited for.
-    pub fn kept(&self) -> impl Iterator<Item = &Value> {
+    ///
+    /// # Panics
+    /// If the room tells what is no JSON.
+    pub fn kept(&mut self) -> impl Iterator<Item = &Value> {
+        self.keep_what_came();
         self.kept.iter()
+    }
+
+    fn keep_what_came(&mut self) {
+        while let Ok(line) = self.events.try_recv() {
+            let event = serde_json::from_str(&line);
+            self.kept.push_back(event.expect("the room tells JSON"));
+        }
     }
 
     /// The next turn that a window with this key asks the model for.
@@ -217,6 +229,7 @@ impl ClaudeLab {
 
     /// What a program wrote so far, line by line, which is taken out of what is kept.
     pub fn take_output(&mut self, name: &str) -> Vec<String> {
+        self.keep_what_came();
         let is_output = |event: &Value| event["event"] == "output" && event["name"] == name;
         let (output, rest) = std::mem::take(&mut self.kept)
             .into_iter()
@@ -249,6 +262,20 @@ impl Drop for ClaudeLab {
             process::signal(pid, Signal::SIGKILL);
         }
     }
+}
+
+/// The lines of the room's output, read as they come: a room that nobody listens to must not stand still.
+fn followed(output: ChildStdout) -> UnboundedReceiver<String> {
+    let (sender, events) = unbounded_channel();
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(output).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    events
 }
 
 /// The processes with this in their environment.

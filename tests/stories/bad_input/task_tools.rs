@@ -69,6 +69,14 @@ fn job_cases(cases: &mut Cases) {
     ] {
         cases.field(COORDINATE, field, not_whole(beyond));
     }
+    let budgets = [
+        json!(0),
+        json!(-1),
+        json!(1_000_001),
+        json!("much"),
+        json!([1]),
+    ];
+    cases.field(COORDINATE, "max_budget", budgets);
     let schedules = ["every monday", "* * * *", "61 * * * *", "0 0 30 2 *"];
     cases.field(COORDINATE, "schedule", schedules.map(Value::from));
     cases.field(COORDINATE, "schedule", too_long(200));
@@ -105,6 +113,7 @@ fn part_cases(cases: &mut Cases) {
         part("priority", json!(0)),
         part("weight", json!(-1)),
         part("timeout_seconds", json!(0)),
+        part("max_budget", json!(0)),
         part("approval", json!("whatever")),
     ];
     cases.field(COORDINATE, "subtasks", flaws);

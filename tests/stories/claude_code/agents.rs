@@ -1,7 +1,7 @@
 //! Headless agents by what the real client says of its end: results, refusals, limits, budgets.
 
 use serde_json::json;
-use shim_proto::coordination::v1::{TaskEventKind, TaskState};
+use shim_proto::coordination::v1::{TaskEvent, TaskEventKind, TaskState};
 use shim_tests::claude::{text, tool, with_usage, write};
 
 use super::agent_stack::{AgentSetup, AgentStack};
@@ -10,7 +10,6 @@ use super::agent_stack::{AgentSetup, AgentStack};
 async fn what_an_agent_says_of_its_end_is_judged_and_what_it_cost_is_summed() {
     let agents = [
         AgentSetup::new("writer"),
-        AgentSetup::new("silent"),
         AgentSetup::new("spender"),
         AgentSetup {
             args: "--permission-mode default",
@@ -28,11 +27,6 @@ async fn what_an_agent_says_of_its_end_is_judged_and_what_it_cost_is_summed() {
             &[write(&project.join("a"), "a"), dear(text("written"))],
         )
         .await;
-    let silent = [
-        json!({"text": "I look at it.", "tools": [{"name": "Bash", "input": {"command": "true"}}]}),
-        json!({}),
-    ];
-    stack.script("silent", &silent).await;
     let spender = [dear(tool("Bash", &json!({"command": "true"}))), text("no")];
     stack.script("spender", &spender).await;
     stack
@@ -43,7 +37,6 @@ async fn what_an_agent_says_of_its_end_is_judged_and_what_it_cost_is_summed() {
         .await;
 
     let writer = stack.submit("writer", |_| {}).await;
-    let silent = stack.submit("silent", |_| {}).await;
     let spender = stack
         .submit("spender", |job| job.max_budget = Some(0.05))
         .await;
@@ -57,12 +50,6 @@ async fn what_an_agent_says_of_its_end_is_judged_and_what_it_cost_is_summed() {
         usage.input_tokens >= 100_000 && usage.cost_usd > 0.1 && !usage.incomplete,
         "{usage:?}"
     );
-
-    let said = stack.ended(&silent).await;
-    assert_eq!(said.state(), TaskState::Completed, "{said:?}");
-    let result = said.result.unwrap();
-    assert_eq!(result.text, "I look at it.");
-    assert!(result.remarks[0].contains("its result was empty"));
 
     let spent = stack.ended(&spender).await;
     assert_eq!(spent.state(), TaskState::Failed, "{spent:?}");
@@ -143,8 +130,10 @@ async fn what_the_provider_or_the_machine_refuses_costs_no_attempt() {
     let told = stack
         .log_until(&unplugged, |event| event.kind() == TaskEventKind::Requeued)
         .await;
-    let task = stack.tasks.task(&unplugged).await.unwrap();
-    assert_eq!(task.attempts, 0, "{task:?} {told:?}");
+    let why = &told.last().unwrap().detail;
+    assert!(why.contains("ECONNREFUSED"), "{why}");
+    let is_failed = |event: &TaskEvent| event.kind() == TaskEventKind::Retrying;
+    assert!(!told.iter().any(is_failed), "{told:?}");
 }
 
 #[tokio::test]

@@ -29,6 +29,8 @@ async fn clear_begins_another_session_and_compact_keeps_it() {
     window.shows(&mut stack.lab, "ANSWER-ONE").await;
     let first = stack.lab.turn(window.key()).await;
     window.type_line(&mut stack.lab, "/clear").await;
+    // What is typed before the client is through with it belongs to the conversation before.
+    stack.session(&first, SessionStatus::Ended).await;
     window.type_line(&mut stack.lab, "the second thing").await;
     window.shows(&mut stack.lab, "ANSWER-TWO").await;
     let second = stack.lab.turn(window.key()).await;

@@ -81,9 +81,6 @@ pub(crate) fn task(task: &Task) -> Value {
     if let Some(wanted) = &task.requirements {
         requirements(&mut value, wanted);
     }
-    if let Some(budget) = task.max_budget {
-        value["max_budget"] = budget.into();
-    }
     if task.worker_deaths > 0 {
         value["worker_deaths"] = task.worker_deaths.into();
     }
@@ -150,6 +147,9 @@ fn outcome(value: &mut Value, task: &Task) {
     }
     if let Some(counted) = &task.subtasks {
         value["subtask_counts"] = counts(counted);
+    }
+    if let Some(budget) = task.max_budget {
+        value["max_budget"] = budget.into();
     }
     if let Some(usage) = task.usage.filter(|usage| *usage != Default::default()) {
         value["usage"] = json!({

@@ -155,10 +155,7 @@ fn check(
     for (field, rule) in payload_faults(job) {
         fields.refuse(field, rule);
     }
-    fields.priority("priority", job.priority);
-    fields.at_most("max_attempts", job.max_attempts.into(), MAX_ATTEMPTS.into());
-    fields.attempt_timeout("timeout", job.timeout.as_ref());
-    fields.budget("max_budget", job.max_budget);
+    fields.limits(job);
     if let Some(session) = fields.optional_id::<SessionId>("submitted_by", &job.submitted_by) {
         job.submitted_by = session.to_string();
     }
@@ -179,6 +176,14 @@ fn check(
 }
 
 impl Fields {
+    /// How soon, how often, how long, and for how much.
+    fn limits(&mut self, job: &SubmitTaskRequest) {
+        self.priority("priority", job.priority);
+        self.at_most("max_attempts", job.max_attempts.into(), MAX_ATTEMPTS.into());
+        self.attempt_timeout("timeout", job.timeout.as_ref());
+        self.budget("max_budget", job.max_budget);
+    }
+
     /// The enumerations of a job.
     fn choices(&mut self, job: &SubmitTaskRequest) {
         self.one_of::<SplitPolicy>("split", job.split, "AUTO, NEVER or left out");

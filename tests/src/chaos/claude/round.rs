@@ -146,7 +146,7 @@ impl Room {
     }
 
     /// How many turns were answered, how many results came back, and whose conversation it was.
-    fn turns(&self, plan: &Plan, window: &Window) -> (usize, usize, String) {
+    fn turns(&mut self, plan: &Plan, window: &Window) -> (usize, usize, String) {
         let of_window =
             |event: &&Value| event["window"] == *window.key() && event["is_turn"] == true;
         let events: Vec<_> = self.lab.kept().filter(of_window).collect();

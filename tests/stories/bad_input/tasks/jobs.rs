@@ -145,6 +145,10 @@ fn numbers_of_jobs(cases: &mut Cases) {
         "/max_attempts",
         [(json!(21), "20"), (json!(u32::MAX), "20")],
     );
+    for pointer in ["/max_budget", "/subtasks/0/max_budget"] {
+        let budgets = [0.0, -0.01, 1_000_000.5];
+        cases.add(&SUBMIT, pointer, budgets.map(|it| (json!(it), "1000000")));
+    }
     span(cases, "/delay", "-0.001s", "2592001s", "2592000");
     span(cases, "/backoff", "-0.001s", "3601s", "3600");
     span(cases, "/timeout", "0.999s", "43201s", "43200");
