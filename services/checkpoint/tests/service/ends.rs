@@ -70,7 +70,10 @@ async fn a_killed_client_leaves_a_session_that_comes_back_although_its_model_sav
         "{lost:?}"
     );
     assert_eq!(lost.head_number, 1);
-    assert_eq!(offered(&mut service).await, [session.id.clone()]);
+    assert_eq!(
+        offered(&mut service).await,
+        std::slice::from_ref(&session.id)
+    );
     let restored = service.restore(&session).await.unwrap();
     for part in [
         "Task (observed, the last prompt): port the lexer",
@@ -333,7 +336,10 @@ async fn a_conversation_that_is_alive_again_or_about_to_be_is_not_offered() {
     service
         .wait_for_status(&session.id, SessionStatus::Interrupted)
         .await;
-    assert_eq!(offered(&mut service).await, [session.id.clone()]);
+    assert_eq!(
+        offered(&mut service).await,
+        std::slice::from_ref(&session.id)
+    );
 
     let job = folder.join("jobs/0a1b2c3d");
     std::fs::create_dir_all(&job).unwrap();
