@@ -132,8 +132,10 @@ async fn a_resumed_conversation_goes_to_the_process_that_lives() {
     assert_eq!((late.epoch, &late.id), (2, &session.id));
 }
 
+type Change = fn(&mut ObservedEvent);
+
 /// A prompt that was changed.
-fn changed(client: &mut Client, change: fn(&mut ObservedEvent)) -> ObservedEvent {
+fn changed(client: &mut Client, change: Change) -> ObservedEvent {
     let mut event = client.prompt("q");
     change(&mut event);
     event
@@ -141,7 +143,7 @@ fn changed(client: &mut Client, change: fn(&mut ObservedEvent)) -> ObservedEvent
 
 /// Events that say wrongly when, where and of whom they are, by the field.
 fn of_nowhere(client: &mut Client) -> Vec<(&'static str, ObservedEvent)> {
-    let changes: [(&str, fn(&mut ObservedEvent)); 12] = [
+    let changes: [(&str, Change); 12] = [
         ("event_id", |event| event.event_id = "x".into()),
         ("at", |event| event.at = None),
         ("at", |event| event.at.as_mut().unwrap().seconds = -1),
