@@ -3,14 +3,13 @@
 use std::io::Write;
 
 use shim_claude_code::hook_input::HookInput;
-use shim_proto::checkpoint::v1::observed_event::Event;
-use shim_proto::checkpoint::v1::{ObservedEvent, PromptSubmitted};
-use uuid::Uuid;
+use shim_proto::checkpoint::v1::ObservedEvent;
 
 use super::journal::Line;
 use super::place::Place;
 use super::reply::Reply;
 use super::stack::{HookStack, Trouble};
+use super::worker_turn::promise::Answer;
 use super::{leases, session_start, tool_call, worker_turn};
 use crate::config::Config;
 
@@ -32,22 +31,6 @@ pub(super) async fn run(config: &Config, hook: &HookInput, place: &Place) {
         }
         Err(Trouble::Away(why)) => place.keep(hook, &why),
         Err(Trouble::Refused(why)) => place.journal.note(&Line::error_of(hook, &why)),
-    }
-}
-
-/// What is to be printed, and what is to be done once it is.
-#[derive(Default)]
-pub(super) struct Answer {
-    pub(super) reply: Reply,
-    pub(super) promise: worker_turn::Promise,
-}
-
-impl From<Reply> for Answer {
-    fn from(reply: Reply) -> Self {
-        Self {
-            reply,
-            ..Self::default()
-        }
     }
 }
 
@@ -100,19 +83,4 @@ fn print(reply: &Reply, hook: &HookInput) -> bool {
     };
     let mut out = std::io::stdout().lock();
     writeln!(out, "{json}").and_then(|()| out.flush()).is_ok()
-}
-
-/// The event of a turn that goes on because a hook asked for it: the prompt is nobody's words.
-pub(super) fn kept_going(event: &ObservedEvent, words: &str) -> ObservedEvent {
-    let first = words.lines().next().unwrap_or_default();
-    ObservedEvent {
-        event_id: Uuid::now_v7().to_string(),
-        at: Some(std::time::SystemTime::now().into()),
-        event: Some(Event::PromptSubmitted(PromptSubmitted {
-            prompt_id: String::new(),
-            text: first.to_owned(),
-            by_client: true,
-        })),
-        ..event.clone()
-    }
 }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::journal::Line;
 use super::place::Place;
 use super::reply::Reply;
-use super::spool;
+use super::spool::reader::drain;
 use super::stack::{HookStack, Trouble};
 use super::start;
 use crate::config::Config;
@@ -95,8 +95,7 @@ async fn facts(
     if !stack.is_local() {
         // No stack of this machine reads what hooks kept for a service elsewhere.
         let service = stack.observations();
-        let drained =
-            tokio::time::timeout_at(stack.deadline(), spool::drain(&place.spool, &service));
+        let drained = tokio::time::timeout_at(stack.deadline(), drain(&place.spool, &service));
         if let Ok(Err(why)) = drained.await {
             place.journal.note(&Line::error_of(hook, &why));
         }

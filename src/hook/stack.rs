@@ -28,6 +28,9 @@ use crate::service::credentials;
 /// The folder in which the client was started, which it tells its hooks.
 const PROJECT_DIR: &str = "CLAUDE_PROJECT_DIR";
 
+/// From the deadline to the service's own.
+const GRACE: Duration = Duration::from_millis(100);
+
 /// Why a call gave nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Trouble {
@@ -159,10 +162,11 @@ impl HookStack {
         worker.map(|client| client.max_decoding_message_size(MAX_MESSAGE_BYTES))
     }
 
-    /// A request that the service gives up at the deadline, too.
+    /// A request that the service gives up soon after the deadline, too.
     pub(crate) fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        request.set_timeout(self.until.saturating_duration_since(Instant::now()));
+        // Later than the deadline here, which says what happened.
+        request.set_timeout(self.until.saturating_duration_since(Instant::now()) + GRACE);
         request
     }
 

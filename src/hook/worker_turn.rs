@@ -5,6 +5,7 @@
 //! written, it goes back. Messages are acknowledged once they are written.
 
 mod continuations;
+pub(super) mod promise;
 mod task_text;
 mod words;
 
@@ -12,89 +13,26 @@ use std::time::Duration;
 
 use shim_claude_code::hook_input::HookInput;
 use shim_proto::coordination::v1::{
-    AckMessagesRequest, GetTaskRequest, GetWorkerRequest, Message, ReceiveMessagesRequest, Task,
-    Worker, WorkerKind, WorkerState,
+    GetTaskRequest, GetWorkerRequest, Message, ReceiveMessagesRequest, Task, Worker, WorkerKind,
+    WorkerState,
 };
 use shim_proto::limits::coordination::OWN_SENDER;
 use shim_proto::reasons::NO_ROOM;
-use shim_proto::worker::v1::{ClaimTaskRequest, ReleaseTaskRequest};
+use shim_proto::worker::v1::ClaimTaskRequest;
 use shim_runtime::service_error::decode;
 use uuid::Uuid;
 
-use super::answer::{Answer, kept_going};
 use super::journal::Line;
 use super::place::Place;
 use super::reply::Reply;
 use super::stack::{HookStack, Trouble};
 use continuations::Continuations;
+use promise::{Answer, Promise, WITHIN};
 
-/// For all that is asked at the end of a turn.
-const WITHIN: Duration = Duration::from_secs(2);
 /// A task that waits is matched within milliseconds.
 const CLAIM_WAIT: Duration = Duration::from_millis(150);
 /// Messages of one answer.
 const MAX_MESSAGES: i32 = 10;
-
-/// What is owed once the words are written, or cannot be.
-#[derive(Default)]
-pub(super) struct Promise {
-    stack: Option<HookStack>,
-    session_id: String,
-    /// The task that was claimed, and its lease.
-    claimed: Option<(String, u64)>,
-    /// Messages among the words.
-    delivered: Vec<String>,
-    continuations: Option<Continuations>,
-}
-
-impl Promise {
-    /// Acknowledges what was said, or gives back what could not be.
-    pub(super) async fn settle(
-        self,
-        is_said: bool,
-        hook: &HookInput,
-        reply: &Reply,
-    ) -> Result<(), Trouble> {
-        let (Some(stack), Reply::KeepGoing(words)) = (&self.stack, reply) else {
-            return Ok(());
-        };
-        let stack = stack.within(WITHIN);
-        if !is_said {
-            return self.give_back(&stack).await;
-        }
-        if let Some(continuations) = &self.continuations {
-            continuations.count_one();
-        }
-        if let Some(event) = &hook.event {
-            stack.report(vec![kept_going(event, words)]).await?;
-        }
-        self.acknowledge(&stack).await
-    }
-
-    async fn acknowledge(&self, stack: &HookStack) -> Result<(), Trouble> {
-        let (Some(mut bus), false) = (stack.bus(), self.delivered.is_empty()) else {
-            return Ok(());
-        };
-        let request = stack.request(AckMessagesRequest {
-            inbox: self.session_id.clone(),
-            message_ids: self.delivered.clone(),
-        });
-        stack.answer(bus.ack_messages(request)).await.map(drop)
-    }
-
-    async fn give_back(&self, stack: &HookStack) -> Result<(), Trouble> {
-        let (Some(mut worker), Some((task_id, lease))) = (stack.worker(), &self.claimed) else {
-            return Ok(());
-        };
-        let request = stack.request(ReleaseTaskRequest {
-            request_id: Uuid::now_v7().to_string(),
-            task_id: task_id.clone(),
-            lease: *lease,
-            reason: "the window that claimed it was gone before it could be told".to_owned(),
-        });
-        stack.answer(worker.release_task(request)).await.map(drop)
-    }
-}
 
 /// What is to be said at the end of this turn.
 pub(super) async fn run(

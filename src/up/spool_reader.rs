@@ -9,7 +9,7 @@ use shim_runtime::lifecycle::Shutdown;
 
 use crate::config::Config;
 use crate::error::CliError;
-use crate::hook::spool::{self, Spool};
+use crate::hook::spool::{Spool, reader};
 use crate::service::credentials;
 
 /// The spool of the data folder, and the service that its events are for.
@@ -40,7 +40,7 @@ pub(super) fn spawn(source: Source, shutdown: &Shutdown) -> BackgroundTasks {
     let stop = shutdown.clone();
     let Source { spool, service } = source;
     tasks.spawn_restarting("hook_spool", move || {
-        spool::run(spool.clone(), service.clone(), stop.clone())
+        reader::run(spool.clone(), service.clone(), stop.clone())
     });
     tasks
 }

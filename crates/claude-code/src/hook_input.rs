@@ -4,6 +4,7 @@
 //! outputs of tools are measured and left behind.
 
 mod events;
+mod fields;
 mod surroundings;
 
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use shim_proto::checkpoint::v1::{ObservationSource, ObservedEvent, UsedFile};
 
-use crate::texts::{MAX_NAME_BYTES, cut};
+use fields::Fields;
 
 pub(crate) use events::{failure as turn_failure, is_of_client};
 pub use surroundings::Surroundings;
@@ -58,7 +59,7 @@ pub enum ParseError {
 /// If it is no JSON object with `hook_event_name`.
 pub fn parse(json: &[u8], surroundings: &Surroundings) -> Result<HookInput, ParseError> {
     let fields: Value = serde_json::from_slice(json)?;
-    let fields = Fields(&fields);
+    let fields = Fields::of(&fields);
     let name = fields.name("hook_event_name");
     if name.is_empty() {
         return Err(ParseError::NoHook);
@@ -91,52 +92,6 @@ pub fn parse(json: &[u8], surroundings: &Surroundings) -> Result<HookInput, Pars
         cwd,
         name,
     })
-}
-
-/// The fields of a hook's input. One of another type is one that is missing.
-struct Fields<'a>(&'a Value);
-
-impl Fields<'_> {
-    fn get(&self, name: &str) -> &Value {
-        self.0.get(name).unwrap_or(&Value::Null)
-    }
-
-    fn text(&self, name: &str) -> &str {
-        self.get(name).as_str().unwrap_or_default()
-    }
-
-    /// An id or a name of at most 200 bytes. A longer one is none: cut, it would be another one's.
-    fn name(&self, name: &str) -> String {
-        let text = self.text(name).trim();
-        if text.len() > MAX_NAME_BYTES {
-            return String::new();
-        }
-        text.to_owned()
-    }
-
-    /// A text of at most `max` bytes.
-    fn cut(&self, name: &str, max: usize) -> String {
-        cut(self.text(name), max)
-    }
-
-    /// A path that can be kept.
-    fn path(&self, name: &str) -> String {
-        let path = self.text(name);
-        let is_kept = path.len() <= shim_proto::limits::MAX_PATH_BYTES && !path.contains('\0');
-        if is_kept {
-            path.to_owned()
-        } else {
-            String::new()
-        }
-    }
-
-    fn flag(&self, name: &str) -> bool {
-        self.get(name).as_bool().unwrap_or_default()
-    }
-
-    fn count(&self, name: &str) -> Option<u64> {
-        self.get(name).as_u64()
-    }
 }
 
 #[cfg(test)]

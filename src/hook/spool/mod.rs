@@ -6,7 +6,7 @@
 //! process that dies loses nothing, and a machine that does may lose the last seconds.
 
 mod active;
-mod reader;
+pub(crate) mod reader;
 mod record;
 mod unanswered;
 
@@ -18,8 +18,6 @@ use shim_runtime::data_dir::make_private_dir;
 use uuid::Uuid;
 
 use active::Active;
-
-pub(crate) use reader::{drain, run};
 
 /// The folder's name in the data folder.
 pub(crate) const NAME: &str = "hook-spool";

@@ -27,6 +27,16 @@ pub(super) fn of(task: &Task, lease: u64, job: Option<&Task>, is_last: bool) -> 
          The task after it comes when the turn ends.",
     );
     field(&mut text, "Goal", &task.goal, MAX_GOAL, &task.task_id);
+    about(&mut text, task, job);
+    history(&mut text, task);
+    if is_last {
+        text.line(LAST);
+    }
+    text.as_str().to_owned()
+}
+
+/// What belongs to the task beside its goal.
+fn about(text: &mut Page, task: &Task, job: Option<&Task>) {
     if let Some(job) = job {
         text.line(format!("Part of: {}", one_line(&job.goal, 400)));
     }
@@ -35,7 +45,7 @@ pub(super) fn of(task: &Task, lease: u64, job: Option<&Task>, is_last: bool) -> 
     }
     if let Some(payload) = &task.payload {
         let payload = serde_json::Value::Object(free_form::to_json(payload)).to_string();
-        field(&mut text, "Payload", &payload, MAX_PAYLOAD, &task.task_id);
+        field(text, "Payload", &payload, MAX_PAYLOAD, &task.task_id);
     }
     if !task.files.is_empty() {
         let files = task.files.iter().take(MAX_FILES);
@@ -46,6 +56,10 @@ pub(super) fn of(task: &Task, lease: u64, job: Option<&Task>, is_last: bool) -> 
             text.more(format!(" and {more} more"));
         }
     }
+}
+
+/// What became of it so far, and until when it is wanted.
+fn history(text: &mut Page, task: &Task) {
     text.line(format!(
         "Attempt {} of {}",
         task.attempts, task.max_attempts
@@ -66,10 +80,6 @@ pub(super) fn of(task: &Task, lease: u64, job: Option<&Task>, is_last: bool) -> 
     if task.deadline.is_some() {
         text.line(format!("Due: {}", time::rfc3339(task.deadline.as_ref())));
     }
-    if is_last {
-        text.line(LAST);
-    }
-    text.as_str().to_owned()
 }
 
 fn field(text: &mut Page, label: &str, foreign: &str, max_bytes: usize, task_id: &str) {

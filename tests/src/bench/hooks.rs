@@ -195,11 +195,11 @@ async fn load(temp: &TempEnv) -> Vec<Figure> {
             early = process::resident_bytes(info.pid);
         }
         while let Some(done) = calls.try_join_next() {
-            note(done, &mut latencies, &mut failed);
+            note(&done, &mut latencies, &mut failed);
         }
     }
     while let Some(done) = calls.join_next().await {
-        note(done, &mut latencies, &mut failed);
+        note(&done, &mut latencies, &mut failed);
     }
     let pace = (SECONDS * EVENTS_PER_SECOND) as f64 / begun.elapsed().as_secs_f64();
     let late = process::resident_bytes(info.pid);
@@ -218,12 +218,12 @@ async fn load(temp: &TempEnv) -> Vec<Figure> {
 }
 
 fn note(
-    done: Result<(Duration, bool), tokio::task::JoinError>,
+    done: &Result<(Duration, bool), tokio::task::JoinError>,
     latencies: &mut Latencies,
     failed: &mut usize,
 ) {
     match done {
-        Ok((took, true)) => latencies.record(took),
+        Ok((took, true)) => latencies.record(*took),
         _ => *failed += 1,
     }
 }

@@ -11,7 +11,7 @@ use shim_proto::checkpoint::v1::{
     ToolCallFinished, ToolCallStarted, ToolOutcome, TurnEnded, TurnOutcome, UsedFile,
 };
 
-use super::Fields;
+use super::fields::Fields;
 use crate::texts::{
     MAX_COMPACTION_BYTES, MAX_NAME_BYTES, MAX_SUMMARY_BYTES, MAX_TEXT_BYTES, cut, line_of,
 };

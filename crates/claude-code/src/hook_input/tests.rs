@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 use super::*;
 use serde_json::json;
 use shim_proto::checkpoint::v1::observed_event::Event;

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use shim_proto::checkpoint::v1::{FileUse, UsedFile};
 
-use super::{Call, MAX_FILES, ToolInput};
+use super::call::{Call, MAX_FILES, ToolInput};
+use super::paths;
 
 /// Arguments that hold a path.
 const PATHS: [&str; 8] = [
@@ -63,7 +64,7 @@ fn files(call: &Call<'_>, usage: FileUse) -> Vec<UsedFile> {
     let listed = lists.flatten().filter_map(|item| item.as_str());
     let paths = single.chain(listed).map(of_uri);
     let here = paths.filter(|path| Path::new(path).is_absolute());
-    here.filter_map(|path| super::paths::absolute(path, call.cwd))
+    here.filter_map(|path| paths::absolute(path, call.cwd))
         .take(MAX_FILES)
         .map(|path| UsedFile {
             path,

@@ -1,7 +1,7 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 use super::*;
 use serde_json::json;
-use shim_proto::checkpoint::v1::PlanStepStatus;
+use shim_proto::checkpoint::v1::{PlanStepStatus, PlanUpdate};
 
 const CWD: &str = "/home/ann/project";
 
