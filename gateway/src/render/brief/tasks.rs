@@ -44,7 +44,6 @@ pub(crate) fn task(task: &Task, known: &Known<'_>) -> Value {
         }
     }
     if task.attempts == 0 {
-        facts.remove("attempts");
         facts.remove("max_attempts");
     }
     if task.files.is_empty() {
