@@ -14,7 +14,7 @@ PANEL  ?= checkpoint
 ROUNDS ?=
 SEED   ?= 1
 # What is fuzzed, and for how long each.
-FUZZ   ?= frames stream_json token_file plans archives globs schedules redactor
+FUZZ   ?= frames stream_json token_file plans archives globs schedules transcripts redactor
 FUZZ_SECONDS ?= 1200
 
 help: ## Say what can be made
@@ -55,8 +55,8 @@ evolution-suite: ## Evolve real packages from npm and run their own tests; figur
 	ONLY=$(ONLY) $(NEXTEST) --run-ignored ignored-only --no-capture -E 'package(shim-evolution) & test(evolution_suite)'
 	@cat $(TARGET)/evolution-suite/figures.md
 
-chaos: ## Kill, freeze and race what is promised: PANEL=checkpoint|races|locks|outages|coordination|tasks|claims|evolution|overload ROUNDS=200 SEED=1
-	@deploy/local/setup.sh run
+chaos: ## Kill, freeze and race what is promised: PANEL=checkpoint|races|locks|outages|coordination|tasks|claims|claude|evolution|overload ROUNDS=200 SEED=1
+	@deploy/local/setup.sh $(if $(filter claude,$(PANEL)),test $(VENV) $(NODE) $(CLAUDE),run)
 	@cargo build --release --quiet --package shim --package shim-tests
 	@SHIM_BIN=$(TARGET)/release/shim $(TARGET)/release/chaos $(PANEL) \
 		$(if $(ROUNDS),--rounds $(ROUNDS)) --seed $(SEED)
@@ -81,7 +81,7 @@ deny: ## Check licences, sources and known flaws of all dependencies (cargo inst
 	cargo deny check
 
 mcpb: ## Pack a bundle for Claude Desktop of this machine's platform, target/mcpb/shim.mcpb; open it with Claude Desktop
-	@deploy/local/setup.sh test $(VENV) $(NODE)
+	@deploy/local/setup.sh test $(VENV) $(NODE) $(CLAUDE)
 	@cargo build --release --quiet --package shim
 	@deploy/mcpb/build.sh $(TARGET)/release/shim $(TARGET)/mcpb $(NODE)/node_modules/.bin/mcpb
 

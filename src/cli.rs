@@ -14,7 +14,7 @@ use crate::global_flags::GlobalFlags;
 use crate::{
     analyze, checkpoint, coordination, demo, doctor, down, evolution, evolve, files, gateway,
     generate_tests, healthcheck, hold, hook, install, locks, messages, patterns, service, sessions,
-    state, status, tasks, up, worker, workers,
+    state, status, statusline, tasks, up, worker, workers,
 };
 
 /// Keeps Claude sessions alive, and lets many of them work as one team: saves what a session knows, brings it back when
@@ -105,6 +105,8 @@ enum Command {
     Healthcheck(healthcheck::Args),
     /// Tell what happens in a Claude Code session, and what is to be said about it
     Hook(hook::Args),
+    /// Print Claude Code's status line, and tell the stack its figures
+    Statusline(statusline::Args),
     /// Connect a Claude client
     Install(install::Args),
     /// Take SHIM out of a Claude client again
@@ -127,6 +129,7 @@ impl Command {
                 | Self::Uninstall(_)
                 | Self::Doctor(_)
                 | Self::Hook(_)
+                | Self::Statusline(_)
         )
     }
 
@@ -186,6 +189,7 @@ impl Cli {
             Command::Patterns(args) => block_on(patterns::run(args, &loaded?, out)),
             Command::Trust(args) => block_on(evolve::trust::run(&args, &loaded?, out)),
             Command::Healthcheck(args) => block_on(healthcheck::run(&args, &loaded?, out)),
+            Command::Statusline(args) => Ok(statusline::run(&args, || loaded, out)),
             Command::Hook(hook::Args {}) => Ok(hook::run(|| loaded)),
             Command::Install(args) => install::run(&args, &loaded?, out),
             Command::Uninstall(args) => install::uninstall(&args, out),

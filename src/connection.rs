@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
+use shim_proto::checkpoint::v1::observation_service_client::ObservationServiceClient;
 use shim_proto::coordination::v1::ListWorkersRequest;
 use shim_proto::coordination::v1::bus_service_client::BusServiceClient;
 use shim_proto::coordination::v1::lock_service_client::LockServiceClient;
@@ -26,6 +27,9 @@ use crate::up::{redis, redis_log};
 
 /// A typed client of the checkpoint service.
 pub(crate) type Checkpoints = CheckpointServiceClient<Channel>;
+
+/// A typed client of what the checkpoint service observes.
+pub(crate) type Observations = ObservationServiceClient<Channel>;
 
 /// Typed clients of the coordination service, all on one connection.
 #[derive(Clone)]
@@ -70,6 +74,19 @@ pub(crate) async fn checkpoints(config: &Config) -> Result<Checkpoints, CliError
         None => Endpoint::Unix(local_stack(config).await?.socket),
     };
     checkpoints_at(config, &endpoint)
+}
+
+/// What the checkpoint service observes, likewise.
+///
+/// # Errors
+/// If the stack cannot be started.
+pub(crate) async fn observations(config: &Config) -> Result<Observations, CliError> {
+    let endpoint = match &config.runtime.endpoints.checkpoint {
+        Some(endpoint) => endpoint.clone(),
+        None => Endpoint::Unix(local_stack(config).await?.socket),
+    };
+    let channel = client::connect(&endpoint, Some(&credentials(config)?))?;
+    Ok(ObservationServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE_BYTES))
 }
 
 /// The checkpoint service at `endpoint`; nothing is started.

@@ -41,6 +41,7 @@ mod serving_process;
 mod sessions;
 mod state;
 mod status;
+mod statusline;
 mod store_line;
 mod surroundings;
 mod tasks;
@@ -81,6 +82,9 @@ fn main() -> ExitCode {
     if words == [hook::NAME] {
         // A client waits for it at each step: what other commands need first is not made.
         return hook::run_plain();
+    }
+    if let Some(code) = statusline::run_plain(std::env::args_os().skip(1)) {
+        return code;
     }
     // Not locked for good: the gateway writes to stdout from another thread when it is not a pipe.
     match parse().run(&mut Lines::new(std::io::stdout())) {

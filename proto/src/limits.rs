@@ -36,6 +36,8 @@ pub mod checkpoint {
     pub const MAX_STATE_BYTES: usize = 1 << 20;
     /// `CheckpointState`, encoded, with what it carried over: below what a reader unpacks.
     pub const MAX_MERGED_STATE_BYTES: usize = 3 << 20;
+    /// `CheckpointState`, encoded, with what it carried over and what was observed: what a reader unpacks.
+    pub const MAX_KEPT_STATE_BYTES: usize = 4 << 20;
     /// A task's name in its session.
     pub const MAX_TASK_KEY_BYTES: usize = 200;
     /// Tasks that a session lists.
@@ -337,6 +339,8 @@ pub mod evolution {
     pub const MAX_PARTS: u32 = 64;
     /// An analysis of a project with more source files is split.
     pub const SPLIT_ABOVE_FILES: usize = 1_000;
+    /// Ends of names of source files, after the last dot.
+    pub const SOURCE_EXTENSIONS: [&str; 8] = ["js", "jsx", "mjs", "cjs", "ts", "tsx", "mts", "cts"];
     /// Files and folders that a call is limited to.
     pub const MAX_INCLUDE: usize = 1_000;
     /// Transforms that one call names.
@@ -359,6 +363,10 @@ pub mod evolution {
     pub const DEFAULT_FUNCTIONS: u32 = 20;
     /// Functions that get tests.
     pub const MAX_FUNCTIONS: u32 = 200;
+    /// What no transform does and agents get from one task: each costs money.
+    pub const MAX_AGENTS: u32 = 20;
+    /// The largest seed that a task names: every reader of JSON keeps it.
+    pub const MAX_SEED: u64 = (1 << 53) - 1;
     /// The shortest part of an id that names an evolution.
     pub const MIN_ID_BYTES: usize = 6;
     /// An id, or the beginning or end of one.

@@ -11,7 +11,7 @@ use super::journal::Line;
 use super::place::Place;
 use super::reply::Reply;
 use super::stack::{HookStack, Trouble};
-use super::{leases, session_start, start, tool_call, worker_turn};
+use super::{leases, session_start, tool_call, worker_turn};
 use crate::config::Config;
 
 /// Tells the stack what happened, and prints what it says.
@@ -30,12 +30,7 @@ pub(super) async fn run(config: &Config, hook: &HookInput, place: &Place) {
                 place.journal.note(&Line::error_of(hook, &why.to_string()));
             }
         }
-        Err(Trouble::Away(why)) => {
-            if hook.name == "UserPromptSubmit" {
-                start::if_away(config, place);
-            }
-            place.keep(hook, &why);
-        }
+        Err(Trouble::Away(why)) => place.keep(hook, &why),
         Err(Trouble::Refused(why)) => place.journal.note(&Line::error_of(hook, &why)),
     }
 }
@@ -67,7 +62,7 @@ async fn answer(
         "SessionStart" => Ok(session_start::run(config, &stack, hook, event, place)
             .await?
             .into()),
-        "UserPromptSubmit" => Ok(session_start::prompt(&stack, hook, event, place)
+        "UserPromptSubmit" => Ok(session_start::prompt(config, &stack, hook, event, place)
             .await?
             .into()),
         "PreToolUse" => Ok(tool_call::run(&stack, hook, event, place).await?.into()),

@@ -1,7 +1,8 @@
 //! The log of hooks, `hook.log` in the data folder: one line for each hook that could not do its work.
 //!
 //! A hook must print nothing. A line says when, which process, which hook, which conversation, and what happened:
-//! `spooled:` where nothing is lost, `error:` where something is to be mended.
+//! `spooled:` where nothing is lost, `left out:` where tasks and messages were not looked for, `error:` where something is to
+//! be mended.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -45,6 +46,11 @@ impl Line {
     /// The event waits in the spool.
     pub(super) fn spooled(hook: &HookInput, why: &str) -> Self {
         Self::new(&hook.name, &hook.conversation, "spooled", why)
+    }
+
+    /// Tasks and messages were not looked for.
+    pub(super) fn left_out(hook: &HookInput, why: &str) -> Self {
+        Self::new(&hook.name, &hook.conversation, "left out", why)
     }
 
     fn new(hook: &str, conversation: &str, kind: &str, why: &str) -> Self {

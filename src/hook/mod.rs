@@ -15,7 +15,7 @@ mod session_start;
 pub(crate) mod spool;
 pub(crate) mod stack;
 mod start;
-mod stdin;
+pub(crate) mod stdin;
 mod tool_call;
 mod worker_turn;
 

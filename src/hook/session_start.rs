@@ -33,14 +33,7 @@ pub(super) async fn run(
     event: &ObservedEvent,
     place: &Place,
 ) -> Result<Reply, Trouble> {
-    let guidance = match stack.guidance(event).await {
-        Err(Trouble::Away(_)) if stack.is_local() => {
-            start::if_away(config, place);
-            await_started(stack, event).await
-        }
-        answered => answered,
-    };
-    match guidance {
+    match guidance_of_started(config, stack, event, place).await {
         Ok(guidance) => Ok(facts(stack, hook, guidance, place).await),
         Err(Trouble::Away(why)) => {
             if let Err(why) = place.spool.remember_start(event) {
@@ -54,35 +47,43 @@ pub(super) async fn run(
 
 /// Tells the prompt, and gives what the start of the conversation was not answered with.
 pub(super) async fn prompt(
+    config: &Config,
     stack: &HookStack,
     hook: &HookInput,
     event: &ObservedEvent,
     place: &Place,
 ) -> Result<Reply, Trouble> {
     let Some(start) = place.spool.unanswered_start(&hook.conversation) else {
-        stack.report(vec![event.clone()]).await?;
-        return Ok(Reply::Nothing);
+        let told = stack.report(vec![event.clone()]).await;
+        if let Err(Trouble::Away(_)) = told {
+            start::if_away(config, place);
+        }
+        return told.map(|()| Reply::Nothing);
     };
     // First, so that the prompt is not taken for the beginning. That it was told before has no further effect.
-    let guidance = await_started(stack, &start).await?;
+    let guidance = guidance_of_started(config, stack, &start, place).await?;
     place.spool.forget_start(&hook.conversation);
     stack.report(vec![event.clone()]).await?;
     Ok(said(guidance.context))
 }
 
-/// Asks until the stack serves, or the hook's time is over.
-async fn await_started(
+/// Asks, and starts a stack that does not run. It is asked again until it serves or the hook's time is over.
+async fn guidance_of_started(
+    config: &Config,
     stack: &HookStack,
     event: &ObservedEvent,
+    place: &Place,
 ) -> Result<GetGuidanceResponse, Trouble> {
-    loop {
-        match stack.guidance(event).await {
-            Err(Trouble::Away(_)) if Instant::now() + POLL < stack.deadline() => {
-                tokio::time::sleep(POLL).await;
-            }
-            answered => return answered,
+    let mut answered = stack.guidance(event).await;
+    if stack.is_local() && matches!(answered, Err(Trouble::Away(_))) {
+        start::if_away(config, place);
+        while matches!(answered, Err(Trouble::Away(_))) && Instant::now() + POLL < stack.deadline()
+        {
+            tokio::time::sleep(POLL).await;
+            answered = stack.guidance(event).await;
         }
     }
+    answered
 }
 
 async fn facts(

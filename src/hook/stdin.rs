@@ -15,7 +15,7 @@ const CHUNK: usize = 64 << 10;
 
 /// Why there is no input.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum InputError {
+pub(crate) enum InputError {
     /// It is larger than any hook's.
     #[error("the hook's input has more than {MAX_INPUT_BYTES} bytes")]
     TooLarge,
@@ -28,7 +28,7 @@ pub(super) enum InputError {
 }
 
 /// Reads standard input to its end.
-pub(super) fn read() -> Result<Vec<u8>, InputError> {
+pub(crate) fn read() -> Result<Vec<u8>, InputError> {
     read_within(&std::io::stdin(), MAX_INPUT_BYTES, WITHIN)
 }
 

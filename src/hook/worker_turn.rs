@@ -123,7 +123,11 @@ pub(super) async fn run(
         },
         Ok(None) => Answer::default(),
         Err(why) => {
-            place.journal.note(&Line::error_of(hook, &why.to_string()));
+            place.journal.note(&match why {
+                // Without a Redis there is no worker to be kept going.
+                Trouble::Away(why) => Line::left_out(hook, &why),
+                Trouble::Refused(why) => Line::error_of(hook, &why),
+            });
             Answer::default()
         }
     }

@@ -38,8 +38,8 @@ macro_rules! named {
 named! {
     checkpoint, "shim.checkpoint.v1":
     ArchiveRecord, DeleteSessionResponse, DiffCheckpointsResponse, DismissRecoveryResponse, EndSessionResponse,
-    ForkSessionResponse, GetCheckpointResponse, GetSessionResponse, ImportResponse, ListCheckpointsResponse,
-    ListSessionsResponse, PruneResponse, RestoreCheckpointResponse, SearchCheckpointsResponse, Session,
+    ForkSessionResponse, GetCheckpointResponse, GetObservationResponse, GetSessionResponse, ImportResponse, ListCheckpointsResponse,
+    ListSessionsResponse, PruneResponse, ReportEventsResponse, RestoreCheckpointResponse, SearchCheckpointsResponse, Session,
 }
 
 named! {

@@ -14,11 +14,13 @@ mod gaps;
 mod held;
 mod import;
 mod list;
+mod observed;
 mod open_work;
 mod pages;
 #[cfg(test)]
 mod printed;
 mod prune;
+mod recover;
 mod restore;
 mod restore_backup;
 mod search;
@@ -71,6 +73,8 @@ pub(crate) enum Command {
     Export(export::Args),
     /// Take in what export wrote, whole or not at all; what is there already is skipped
     Import(import::Args),
+    /// Make a session of what a transcript of Claude Code tells, or list the transcripts there are
+    Recover(recover::Args),
     /// Copy the database while it is in use
     Backup(backup::Args),
     /// Go back to a backup; the stack is stopped meanwhile, and the database from before is kept
@@ -111,6 +115,8 @@ pub(crate) async fn run(
         Command::Prune(args) => prune::run(&args, service.await?, out).await,
         Command::Export(args) => export::run(&args, service.await?, out).await,
         Command::Import(args) => import::run(&args, service.await?, out).await,
+        // A list needs no service.
+        Command::Recover(args) => recover::run(&args, config, out).await,
         Command::Verify(args) => {
             let set_aside = gaps::set_aside(config);
             verify::run(&args, config, &set_aside, out).await

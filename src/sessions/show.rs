@@ -15,7 +15,7 @@ use shim_render::text::{entry, name, one_line, short_id};
 use shim_render::words::{checkpoint_trigger, file_presence, interruption_cause, phrase};
 use tonic::Code;
 
-use super::{find, list};
+use super::{find, list, observed};
 use crate::connection::{Checkpoints, call, request};
 use crate::error::CliError;
 use crate::output::fields::Fields;
@@ -172,10 +172,15 @@ fn content(found: &GetCheckpointResponse, out: &mut dyn Write) -> io::Result<()>
     writeln!(out, "checkpoint #{number} ({trigger}, {size}, {saved})")?;
     let mut fields = Fields::new(NAME_WIDTH, out);
     fields.line("", &checkpoint.id)?;
-    fields.paragraph("task", &state.current_task)?;
+    let task = match state.is_task_observed {
+        true => "prompted",
+        false => "task",
+    };
+    fields.paragraph(task, &state.current_task)?;
     fields.optional("task key", &state.task_key, 200)?;
     fields.line("progress", percent(state.progress))?;
     lists(state, &mut fields)?;
+    observed::fields(state, &mut fields)?;
     if !state.summary.is_empty() {
         fields.paragraph("summary", &state.summary)?;
     }

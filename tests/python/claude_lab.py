@@ -13,6 +13,7 @@ Orders:
   {"do": "close", "name": N}                             closes its terminal or its standard input
 A STEP has "text" and "tools" ([{"name": .., "input": {..}}]), either may be missing; "usage" {..}; "wait" (seconds) or "hold" (until
 released) before the answer; "status" with "error" and "message" and "headers" for a refusal; "last": true repeats it for ever.
+A text in an input that is {"last": PATTERN} is what the pattern's group matched last in what the model was shown.
 
 Events: ready {port}, request {window, is_turn, agent, messages, tools, system, model}, answered {window, step}, started {name, pid},
 output {name, line}, screen {name, text}, exited {name, code, signal}, failed {why}.
@@ -23,6 +24,7 @@ import http.server
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import struct
@@ -51,6 +53,16 @@ def raise_loopback():
         blank = struct.pack("16sh14s", b"lo", 0, b"")
         name, flags, rest = struct.unpack("16sh14s", fcntl.ioctl(probe, SIOCGIFFLAGS, blank))
         fcntl.ioctl(probe, SIOCSIFFLAGS, struct.pack("16sh14s", name, flags | IFF_UP, rest))
+
+
+def filled(given, shown):
+    """An input with what it takes from the conversation."""
+    if isinstance(given, dict) and set(given) == {"last"}:
+        found = re.findall(given["last"], shown)
+        return found[-1] if found else ""
+    if isinstance(given, dict):
+        return {name: filled(value, shown) for name, value in given.items()}
+    return given
 
 
 class Window:
@@ -151,8 +163,10 @@ class MessagesApi(http.server.BaseHTTPRequestHandler):
         blocks = [{"type": "text", "text": step["text"]}] if step.get("text") else []
         # An id is unique over all runs: a resumed conversation holds those of earlier ones.
         unique = f"{os.getpid()}_{time.time_ns()}"
+        shown = json.dumps(request.get("messages"), ensure_ascii=False)
         for at, tool in enumerate(tools):
-            blocks.append({"type": "tool_use", "id": f"toolu_{unique}_{at}", "name": tool["name"], "input": tool.get("input", {})})
+            given = filled(tool.get("input", {}), shown)
+            blocks.append({"type": "tool_use", "id": f"toolu_{unique}_{at}", "name": tool["name"], "input": given})
         stop = "tool_use" if tools else "end_turn"
         message = {"id": f"msg_{unique}", "type": "message", "role": "assistant", "model": request.get("model"), "stop_sequence": None}
         if not request.get("stream"):

@@ -4,6 +4,7 @@
 //! The formats are the client's own and move with its versions: what is not understood is left out, never an error.
 
 pub mod hook_input;
+pub mod job;
 pub mod live_session;
 pub mod status_line;
 mod texts;

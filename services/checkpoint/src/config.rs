@@ -53,8 +53,16 @@ impl Config {
             },
             zstd_level: settings.get_within("checkpoint.zstd_level", 1, 1..=19),
             observed: ObservedPace {
-                every_calls: settings.get_within("checkpoint.observed.every_calls", 10, 1..=1_000_000),
-                every: settings.get_within("checkpoint.observed.every", 300 * second, second..=24 * 3600 * second),
+                every_calls: settings.get_within(
+                    "checkpoint.observed.every_calls",
+                    10,
+                    1..=1_000_000,
+                ),
+                every: settings.get_within(
+                    "checkpoint.observed.every",
+                    300 * second,
+                    second..=24 * 3600 * second,
+                ),
             },
             seal_key_file: settings.get("checkpoint.seal_key_file"),
         }

@@ -129,6 +129,8 @@ pub async fn build(
         tasks: BackgroundTasks::new("checkpoint", shutdown),
     };
     start_background(&api, &database_path(data_dir));
+    let watched = lease::observed::take_up(api.clone());
+    api.tasks.spawn_contained("client_watch", watched);
     Ok(Service { api })
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use shim_proto::coordination::v1::SubmitTaskRequest;
-use shim_proto::limits::evolution::SPLIT_ABOVE_FILES;
+use shim_proto::limits::evolution::{SOURCE_EXTENSIONS, SPLIT_ABOVE_FILES};
 
 use crate::domain::analysis_parts::{may_be_split, named_parts};
 
@@ -12,7 +12,6 @@ use crate::domain::analysis_parts::{may_be_split, named_parts};
 const COUNT_WITHIN: Duration = Duration::from_secs(2);
 /// Entries of folders that are looked at.
 const MAX_ENTRIES: usize = 100_000;
-const EXTENSIONS: [&str; 8] = ["js", "jsx", "mjs", "cjs", "ts", "tsx", "mts", "cts"];
 
 /// The source files of the project that a job analyzes, counted up to the number above which it is split; 0 where nobody asks.
 pub(crate) async fn of_job(job: &SubmitTaskRequest) -> usize {
@@ -65,8 +64,9 @@ fn count(folder: &Path) -> usize {
 }
 
 fn is_source(name: &str) -> bool {
-    let extension = name.rsplit_once('.').map(|(_, extension)| extension);
-    extension.is_some_and(|extension| EXTENSIONS.contains(&extension))
+    // `.js` alone is a hidden file without extension.
+    name.rsplit_once('.')
+        .is_some_and(|(stem, extension)| !stem.is_empty() && SOURCE_EXTENSIONS.contains(&extension))
 }
 
 #[cfg(test)]
@@ -83,6 +83,7 @@ mod tests {
             "src/c.css",
             "node_modules/x/d.js",
             ".git/e.js",
+            ".js",
         ] {
             let path = folder.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

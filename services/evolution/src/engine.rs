@@ -20,10 +20,10 @@ use uuid::Uuid;
 use crate::analyzer::{self, AnalysisOptions, AnalyzerContext, PartAnswers};
 use crate::config::Config;
 use crate::error::EvolutionError;
-use crate::evolver::{Approval, AtWork, Evolver, EvolverLimits, Watch};
+use crate::evolver::{Approval, AtWork, EvolveOptions, Evolver, EvolverLimits, Proposals, Watch};
 use crate::patterns::PatternEngine;
 use crate::peers::Peers;
-use crate::project::{Project, TrustStore};
+use crate::project::{Project, ProjectError, TrustStore, admitted};
 use crate::spans::stage;
 use crate::store::Store;
 use crate::test_generator::{self, Options as GenerateOptions};
@@ -113,6 +113,43 @@ impl Engine {
     /// If there is none, or it may not be worked on.
     pub(crate) async fn project(&self, path: &Path) -> Result<Project, EvolutionError> {
         Project::open(path, &self.config.roots, self).await
+    }
+
+    /// Proposes changes of the project at a path.
+    ///
+    /// # Errors
+    /// If a transform of the user's may not be used, or as the evolver fails.
+    pub(crate) async fn propose(
+        &self,
+        path: &Path,
+        options: &EvolveOptions,
+        progress: &ProgressSink,
+        cancel: &CancellationToken,
+    ) -> Result<Proposals, EvolutionError> {
+        if let Some(custom) = &options.custom {
+            self.check_transform(&custom.path).await?;
+        }
+        let project = self.project(path).await?;
+        let proposing = self.evolver.propose(&project, options, progress, cancel);
+        Box::pin(proposing).await
+    }
+
+    /// Refuses a file that is no transform, or that lies elsewhere than projects may: it is code that would run.
+    async fn check_transform(&self, path: &Path) -> Result<(), EvolutionError> {
+        let (file, roots) = (path.to_path_buf(), self.config.roots.clone());
+        let looking = tokio::task::spawn_blocking(move || match admitted(&file, &roots)? {
+            whole if whole.is_file() => Ok(()),
+            _ => Err(ProjectError::NotFound {
+                path: file.display().to_string(),
+                why: "is no file".to_owned(),
+            }),
+        });
+        let found = looking.await.map_err(|_| EvolutionError::Stopping)?;
+        found.map_err(|error| match error {
+            ProjectError::NotFound { path, why } => EvolutionError::CustomTransform { path, why },
+            ProjectError::OutsideRoots { path } => EvolutionError::TransformOutsideRoots(path),
+            other => other.into(),
+        })
     }
 
     /// Analyzes the project at a path.

@@ -136,6 +136,9 @@ pub(crate) enum EvolutionError {
         /// What is wrong with it.
         why: String,
     },
+    /// A user's transform lies outside of what may be worked on.
+    #[error("custom_transform: {0} is outside of the folders that may be worked on")]
+    TransformOutsideRoots(String),
     /// The evolution has no such file.
     #[error("paths: the evolution does not change {0}")]
     PathUnknown(String),
@@ -226,6 +229,8 @@ error_table! { EvolutionError (transparent: Store, Project, Host, TestRun),
         "correct what git says until `git status` succeeds there for the user that runs the service; then call again";
     TransformUnknown => InvalidArgument TRANSFORM_UNKNOWN, "ListTransforms names them";
     CustomTransform => InvalidArgument BAD_REQUEST, "name a file that exports a function for jscodeshift, and correct what it says";
+    TransformOutsideRoots => PermissionDenied OUTSIDE_ROOTS,
+        "put it below one of evolution.roots, or add its folder to that list in shim.toml and restart the stack";
     PathUnknown => InvalidArgument BAD_REQUEST, "GetEvolution names the files of an evolution";
     NotCommitted => FailedPrecondition EVOLUTION_OUTDATED, "commit or stash it, then call again";
     NothingOffered => InvalidArgument BAD_REQUEST;

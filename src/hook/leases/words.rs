@@ -58,12 +58,18 @@ pub(super) fn held(
     let now = SystemTime::now();
     let until = time::moment(lease.expires_at.as_ref()).unwrap_or(now);
     text.line(format_args!(
-        "Until: {} ({}), or longer if the holder renews it",
-        time::rfc3339(lease.expires_at.as_ref()),
-        time::time_left(until, now)
+        "Until: {} ({} UTC), or longer if the holder renews it",
+        time::time_left(until, now),
+        clock(lease)
     ));
     text.line(format_args!("What to do: {}", advice(holder)));
     text.as_str().to_owned()
+}
+
+/// Hours and minutes.
+fn clock(lease: &FileLease) -> String {
+    let at = time::rfc3339(lease.expires_at.as_ref());
+    at.get(11..16).unwrap_or("?").to_owned()
 }
 
 fn who(lease: &FileLease, holder: &Holder) -> String {
@@ -138,7 +144,7 @@ mod tests {
             "Held by: session 9a0b1c2d \"The 'new' limiter\" in /work/api",
             "Leased: src/**",
             "What for: rewrite",
-            "10 min left",
+            "Until: 10 min left (",
             "action=message to_session=0190a1b2-0000-7000-8000-00009a0b1c2d, work on other files",
         ] {
             assert!(text.contains(part), "{part}: {text}");

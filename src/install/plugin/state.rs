@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::super::hindrance::Hindrance;
-use super::super::judge::Here;
+use super::super::judge::{EntryError, Here};
 use super::super::merge::{ENTRY, SERVERS};
 use super::super::permissions;
 use super::super::scopes::Scopes;
@@ -14,6 +14,9 @@ use super::call::Call;
 use super::files::{EVENTS, HOOKS_FILE, MANIFEST_FILE, SERVER_FILE, files};
 use super::place::folder;
 use super::status_line::{Found, found};
+
+/// Begins what is said of a hook's program.
+const A_HOOK: &str = "a hook of the plugin";
 
 /// A plugin that is there.
 #[derive(Debug)]
@@ -26,12 +29,18 @@ pub(crate) struct Installed {
 impl Installed {
     /// Those that Claude Code finds in the working folder.
     pub(crate) fn all() -> Vec<Self> {
-        let found = [false, true].into_iter().filter_map(|is_project| {
-            let folder = folder(is_project).ok()?;
-            let is_there = folder.join(MANIFEST_FILE).exists();
-            is_there.then_some(Self { folder, is_project })
-        });
-        found.collect()
+        let mut found: Vec<Self> = Vec::new();
+        for is_project in [false, true] {
+            let Ok(folder) = folder(is_project) else {
+                continue;
+            };
+            // In the home folder both are one.
+            let is_known = found.iter().any(|it| it.folder == folder);
+            if !is_known && folder.join(MANIFEST_FILE).exists() {
+                found.push(Self { folder, is_project });
+            }
+        }
+        found
     }
 
     /// What writes it anew.
@@ -42,10 +51,27 @@ impl Installed {
         }
     }
 
+    /// What to do about a wrong call. The plugin of a project calls whatever `shim` the PATH has.
+    fn remedy(&self, wrong: &EntryError) -> String {
+        match wrong {
+            EntryError::NotOnPath(_) | EntryError::OtherProgram(_) if self.is_project => {
+                "put this program as `shim` on the PATH, before any other one".to_owned()
+            }
+            _ => wrong.remedy(self.install()),
+        }
+    }
+
     /// What is wrong with its files.
     pub(crate) fn judged(&self, here: &Here) -> Vec<Hindrance> {
         let mut found = self.judged_server(here);
-        found.extend(self.judged_hooks(here));
+        let of_hooks = self.judged_hooks(here);
+        // What is wrong with both is one trouble.
+        let is_known = !found.is_empty();
+        found.extend(
+            of_hooks
+                .into_iter()
+                .filter(|it| !is_known || !it.said.starts_with(A_HOOK)),
+        );
         if found.is_empty() && self.is_outdated() {
             found.push(Hindrance {
                 said: "the plugin is of another version of this program".to_owned(),
@@ -64,7 +90,7 @@ impl Installed {
         let wrong = here.judge(&entry).err();
         let wrong = wrong.map(|wrong| Hindrance {
             said: format!("the plugin's server: {}", wrong.said()),
-            remedy: wrong.remedy(self.install()),
+            remedy: self.remedy(&wrong),
             is_fatal: wrong.is_fatal(),
         });
         wrong.into_iter().collect()
@@ -75,9 +101,9 @@ impl Installed {
             Ok(hooks) => hooks,
             Err(broken) => return vec![broken],
         };
-        let of = |said: String, is_fatal: bool| Hindrance {
+        let of = |said: String, remedy: String, is_fatal: bool| Hindrance {
             said,
-            remedy: self.install().to_owned(),
+            remedy,
             is_fatal,
         };
         let is_missing = |event: &&str| hook_of(&hooks, event).is_none();
@@ -88,7 +114,8 @@ impl Installed {
         let mut found = Vec::new();
         if !missing.is_empty() {
             let said = format!("the plugin has no hook for {}", missing.join(", "));
-            found.push(of(said, missing.len() == EVENTS.len()));
+            let is_fatal = missing.len() == EVENTS.len();
+            found.push(of(said, self.install().to_owned(), is_fatal));
         }
         let programs = EVENTS
             .iter()
@@ -97,10 +124,8 @@ impl Installed {
             .filter_map(|it| here.judge_program(it).err())
             .next()
         {
-            found.push(of(
-                format!("a hook of the plugin: {}", wrong.said()),
-                wrong.is_fatal(),
-            ));
+            let said = format!("{A_HOOK}: {}", wrong.said());
+            found.push(of(said, self.remedy(&wrong), wrong.is_fatal()));
         }
         found
     }

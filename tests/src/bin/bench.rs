@@ -6,14 +6,15 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use shim_tests::bench::{
     Figure, measure_analysis, measure_checkpoint, measure_coordination, measure_gateway,
-    measure_redaction, measure_tasks, measure_telemetry, print_table, write_json,
+    measure_hooks, measure_mutants, measure_redaction, measure_tasks, measure_telemetry,
+    print_table, write_json,
 };
 use shim_tests::binary::target_dir;
 
 /// Measures each promise beside its peer.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// What to measure; everything if left out.
+    /// What to measure; everything if left out, but for the mutants, whose packages come from npm.
     areas: Vec<Area>,
 }
 
@@ -26,6 +27,8 @@ enum Area {
     Telemetry,
     Redaction,
     Analysis,
+    Hook,
+    Mutants,
 }
 
 #[tokio::main]
@@ -33,6 +36,7 @@ async fn main() -> ExitCode {
     let mut areas = Arguments::parse().areas;
     if areas.is_empty() {
         areas = Area::value_variants().to_vec();
+        areas.retain(|area| !matches!(area, Area::Mutants));
     }
     let mut missed = false;
     for area in areas {
@@ -43,6 +47,8 @@ async fn main() -> ExitCode {
             Area::Tasks => ("tasks", measure_tasks(progress).await),
             Area::Telemetry => ("telemetry", measure_telemetry(progress).await),
             Area::Analysis => ("analysis", measure_analysis(progress).await),
+            Area::Hook => ("hook", measure_hooks(progress).await),
+            Area::Mutants => ("mutants", measure_mutants(progress).await),
             Area::Redaction => ("redaction", measure_redaction(progress).await),
         };
         missed |= figures.iter().any(|figure| figure.met == Some(false));

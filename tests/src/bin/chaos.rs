@@ -8,6 +8,7 @@ use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use shim_tests::chaos::checkpoint;
+use shim_tests::chaos::claude;
 use shim_tests::chaos::coordination::{holders, outages, races};
 use shim_tests::chaos::evolution;
 use shim_tests::chaos::overload;
@@ -19,7 +20,7 @@ struct Arguments {
     /// What to run.
     #[arg(value_enum, default_value_t = Suite::Checkpoint)]
     panel: Suite,
-    /// How many kills: of the checkpoint service (200), of Redis (50), or of the evolution service and its tools (100); of tasks, how many kills and freezes each of
+    /// How many kills: of the checkpoint service (200), of Redis (50), of Claude Code (100), or of the evolution service and its tools (100); of tasks, how many kills and freezes each of
     /// workers, services and Redis (200).
     #[arg(long)]
     rounds: Option<u64>,
@@ -48,6 +49,8 @@ enum Suite {
     Coordination,
     /// Workers at tasks while workers, services and Redis are killed and frozen.
     Tasks,
+    /// Sessions of the real Claude Code that are killed, and what is known of them.
+    Claude,
     /// Races for one task, again and again.
     Claims,
     /// Work on a user's project while the evolution service, its tool host and its tools are killed.
@@ -84,6 +87,7 @@ async fn main() -> ExitCode {
         Suite::Checkpoint => checkpoint_suite(arguments.rounds.unwrap_or(200), seed).await,
         Suite::Tasks => tasks_suite(arguments.rounds.unwrap_or(200), seed).await,
         Suite::Claims => claims_suite().await,
+        Suite::Claude => claude_suite(arguments.rounds.unwrap_or(100), seed).await,
         Suite::Evolution => evolution_suite(arguments.rounds.unwrap_or(100), seed).await,
         Suite::Overload => overload_suite(arguments.surge, arguments.soak).await,
         panel => coordination_suites(panel, arguments.rounds.unwrap_or(50), seed).await,
@@ -126,6 +130,16 @@ async fn claims_suite() -> (bool, Value) {
     match claim_race::run(claim_race::SuiteOptions { times: CLAIMS }).await {
         Ok(verdict) => (verdict.is_clean(), json!(verdict)),
         Err(broken) => (false, json!({"broken": broken.to_string()})),
+    }
+}
+
+async fn claude_suite(rounds: u64, seed: u64) -> (bool, Value) {
+    match claude::run(claude::SuiteOptions { rounds, seed }, print_line).await {
+        Some(verdict) => (verdict.is_clean(), json!(verdict)),
+        None => (
+            true,
+            json!({"skipped": "there is no real Claude Code here"}),
+        ),
     }
 }
 

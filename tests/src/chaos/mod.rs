@@ -3,6 +3,7 @@
 
 mod actor;
 pub mod checkpoint;
+pub mod claude;
 pub mod coordination;
 pub mod evolution;
 pub mod overload;

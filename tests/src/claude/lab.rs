@@ -16,7 +16,7 @@ use crate::{binary, process, python};
 /// Only a stuck system takes longer.
 const TIMEOUT: Duration = Duration::from_secs(90);
 /// A variable by which all that was started here is found again, whoever its parent is.
-const MARK: &str = "SHIM_TEST_LAB";
+const MARK: &str = "TEST_LAB_OF_SHIM";
 /// Events that a failed test shows.
 const SHOWN_EVENTS: usize = 25;
 const SHOWN_CHARS: usize = 300;

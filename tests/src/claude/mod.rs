@@ -6,10 +6,12 @@
 //! what reaches the stand-in runs inside.
 
 mod lab;
+mod observer;
 mod screen;
 mod steps;
 mod window;
 
 pub use lab::{ClaudeLab, Streams};
+pub use observer::Observer;
 pub use steps::{edit, fault, held, shell, text, tool, tools, with_usage, write};
 pub use window::{Window, WindowKind};

@@ -12,6 +12,7 @@ use crate::{binary, process};
 
 /// The client keeps the end of a key that its user allowed.
 const KEY_TAIL: usize = 20;
+const SKIP_PERMISSIONS: &str = "--dangerously-skip-permissions";
 
 /// How the client is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +68,7 @@ impl Window {
             kind,
             project: project.to_path_buf(),
             config,
-            arguments: vec!["--dangerously-skip-permissions".to_owned()],
+            arguments: vec![SKIP_PERMISSIONS.to_owned()],
             environment: environment.into(),
         };
         window.allow();
@@ -84,6 +85,12 @@ impl Window {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The folder that it works in.
+    #[must_use]
+    pub fn project(&self) -> &Path {
+        &self.project
     }
 
     /// The folder in which the client keeps what it knows.
@@ -110,6 +117,13 @@ impl Window {
     pub fn args(mut self, arguments: &[&str]) -> Self {
         self.arguments
             .extend(arguments.iter().map(|it| (*it).to_owned()));
+        self
+    }
+
+    /// Without leave for everything: the client asks, and denies where nobody can be asked.
+    #[must_use]
+    pub fn asking(mut self) -> Self {
+        self.arguments.retain(|it| it != SKIP_PERMISSIONS);
         self
     }
 

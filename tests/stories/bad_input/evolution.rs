@@ -43,10 +43,19 @@ async fn a_wrong_path_or_list_is_named_by_every_call() {
     let service = service(&temp).await;
     let mut client = EvolutionServiceClient::new(service.channel());
     let many = vec!["a".to_owned(); 1_001];
+    let long = format!("/{}", "a".repeat(4_096));
     for (path, include, expected) in [
         ("", vec![], vec!["path"]),
         ("relative", vec![], vec!["path"]),
         ("/a\nb", vec![], vec!["path"]),
+        ("/a\0b", vec![], vec!["path"]),
+        (" ", vec![], vec!["path"]),
+        (long.as_str(), vec![], vec!["path"]),
+        (
+            "/p",
+            vec!["a\0b".to_owned(), long.clone()],
+            vec!["include[0]", "include[1]", "include[1]"],
+        ),
         ("/p", vec!["/abs".to_owned()], vec!["include[0]"]),
         (
             "/p",
@@ -164,6 +173,14 @@ async fn a_wrong_number_name_or_id_is_named() {
         fields("list", client.list_evolutions(list).await),
         ["path", "states[0]", "states[1]", "page_size", "page_token"]
     );
+    for token in ["1", "+1", "1.", "1.0123456789abcdef", "x", "\0", "1.1"] {
+        let list = ListEvolutionsRequest {
+            page_token: token.to_owned(),
+            ..ListEvolutionsRequest::default()
+        };
+        let refused = fields(token, client.list_evolutions(list).await);
+        assert_eq!(refused, ["page_token"], "{token:?}");
+    }
     let patterns = ListPatternsRequest {
         path: "p".to_owned(),
         transform: "a b".to_owned(),

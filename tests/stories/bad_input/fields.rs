@@ -21,7 +21,8 @@ const MUTATIONS: [&str; 9] = [
     "RecordResume",
     "Prune",
 ];
-const OF_A_SESSION: [&str; 9] = [
+const OF_A_SESSION: [&str; 10] = [
+    "GetObservation",
     "EndSession",
     "GetSession",
     "DeleteSession",

@@ -5,6 +5,7 @@ mod cases;
 pub(crate) mod coordination;
 mod encodings;
 mod evolution;
+mod evolution_paths;
 mod fields;
 mod frames;
 mod fuzz;

@@ -110,6 +110,59 @@ fn part_cases(cases: &mut Cases) {
     cases.field(COORDINATE, "subtasks", flaws);
 }
 
+/// What the payload of a kind cannot hold; a part's own payload is that of the part.
+fn kind_cases(cases: &mut Cases) {
+    for (kind, payload, field) in [
+        ("analyze", json!({"pathh": "/p"}), "payload.pathh"),
+        ("analyze", json!({"path": "p"}), "payload.path"),
+        ("analyze", json!({"transforms": []}), "payload.transforms"),
+        ("analyze", json!({"limit": 0}), "payload.limit"),
+        ("analyze", json!({"limit": -3}), "payload.limit"),
+        (
+            "analyze",
+            json!({"include": ["../b"]}),
+            "payload.include[0]",
+        ),
+        ("analyze", json!({"parts": 65}), "payload.parts"),
+        (
+            "evolve",
+            json!({"max_functions": 3}),
+            "payload.max_functions",
+        ),
+        (
+            "evolve",
+            json!({"evolution_id": "short"}),
+            "payload.evolution_id",
+        ),
+        (
+            "evolve",
+            json!({"evolution_id": "0123456789ab", "agents": 2}),
+            "payload.agents",
+        ),
+        (
+            "evolve",
+            json!({"transforms": ["no var"]}),
+            "payload.transforms[0]",
+        ),
+        ("evolve", json!({"nightly": "yes"}), "payload.nightly"),
+        ("generate_tests", json!({"seed": 0.5}), "payload.seed"),
+        (
+            "generate_tests",
+            json!({"with_work_history": true}),
+            "payload.with_work_history",
+        ),
+    ] {
+        let call = json!({"action": "submit", "goal": "g", "kind": kind, "payload": payload});
+        cases.of(COORDINATE, call, field);
+        let parts = json!([
+            {"id": "a", "goal": "g", "kind": kind, "payload": payload},
+            {"id": "b", "goal": "g", "kind": "write", "payload": {"anything": 1}},
+        ]);
+        let call = json!({"action": "submit", "goal": "g", "subtasks": parts});
+        cases.of(COORDINATE, call, field);
+    }
+}
+
 /// What follows a job, with `task_id` and the rest in order.
 fn follow_cases(cases: &mut Cases) {
     for action in ["status", "wait", "results", "cancel", "retry", "approve"] {
@@ -212,7 +265,13 @@ async fn start_gateway() -> (TempEnv, Redis, Service, Gateway) {
 async fn every_wrong_argument_about_tasks_is_named_with_the_next_step() {
     let (_temp, _redis, service, mut gateway) = start_gateway().await;
     let mut cases = Cases::default();
-    for add in [job_cases, part_cases, follow_cases, worker_cases] {
+    for add in [
+        job_cases,
+        part_cases,
+        kind_cases,
+        follow_cases,
+        worker_cases,
+    ] {
         add(&mut cases);
     }
     cases.assert_all_named(&mut gateway).await;

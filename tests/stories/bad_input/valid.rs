@@ -85,13 +85,19 @@ impl Fixture {
             }
             "AssessRisk" => json!({"session_id": session_id, "signals": signals()}),
             "ListSignalHistory" => json!({"session_id": session_id, "page_size": 10}),
+            "ReportEvents" => json!({"events": [event()]}),
+            "GetGuidance" => json!({"event": event()}),
+            "GetObservation" => json!({"session_id": session_id, "event_count": 10}),
             other => panic!("{other} has no valid request here: add one"),
         }
     }
 }
 
-/// RPCs that change nothing and so take no request id.
-const READS: [&str; 10] = [
+/// RPCs that take no request id: they change nothing, or each event has an id of its own.
+const READS: [&str; 13] = [
+    "ReportEvents",
+    "GetGuidance",
+    "GetObservation",
     "Export",
     "GetSession",
     "ListSessions",
@@ -117,6 +123,13 @@ pub(crate) fn state() -> Value {
         "git": {"head": "0123abcd", "branch": "main"},
         "memory": {"used_bytes": 1, "limit_bytes": 2, "pressure": 0.5},
         "custom": {"a": 1},
+    })
+}
+
+fn event() -> Value {
+    json!({
+        "event_id": request_id(), "at": "2026-01-01T00:00:00Z", "conversation": request_id(), "cwd": "/ground",
+        "client": client(), "prompt_submitted": {"prompt_id": "p", "text": "write the parser"},
     })
 }
 

@@ -41,6 +41,11 @@ impl Wire {
         Self::of("shim.worker.v1", service)
     }
 
+    /// To the evolution service.
+    pub(crate) fn to_evolution(service: &Service) -> Self {
+        Self::of("shim.evolution.v1", service)
+    }
+
     fn of(package: &'static str, service: &Service) -> Self {
         let pool = DescriptorPool::decode(shim_proto::FILE_DESCRIPTOR_SET).unwrap();
         Self {

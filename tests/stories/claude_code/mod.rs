@@ -3,4 +3,9 @@
 mod agent_stack;
 mod agents;
 mod client;
+mod conversations;
 mod interrupted_agents;
+mod killed;
+mod observed_stack;
+mod plugin;
+mod teamwork;

@@ -2,6 +2,7 @@
 //! and its working tree stays as it was.
 
 mod agents;
+mod decisions;
 mod idempotence;
 mod interrupted;
 mod nightly;

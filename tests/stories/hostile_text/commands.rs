@@ -21,11 +21,15 @@ const MANY: usize = 12;
 
 /// Commands that serve, or that change the machine, and print nothing of what is stored. Their logs and answers are looked
 /// at elsewhere.
-const OTHERWISE: [&str; 16] = [
+const OTHERWISE: [&str; 18] = [
     "up",
     "down",
     "hold",
     "gateway",
+    // It reads what a client says; its stories look at what it says.
+    "hook",
+    // It prints figures and words of its own; its unit tests plant texts.
+    "statusline",
     "checkpoint",
     "coordination",
     "worker",
@@ -204,6 +208,16 @@ fn arguments(command: &str, known: &Known, world: &World) -> Vec<Vec<String>> {
             plain(&["--output", &temp("archive")]),
             vec![hostile],
         ],
+        "sessions recover" => {
+            let transcript = temp("transcript.jsonl");
+            write_transcript(&transcript, &format!("{marker}\u{2028}{marker}\u{9b}2J"));
+            vec![
+                Vec::new(),
+                vec![transcript.clone()],
+                vec![transcript, "--json".to_owned()],
+                vec![hostile],
+            ]
+        }
         "sessions import" => vec![vec![temp("archive")], vec![hostile]],
         "sessions backup" => vec![vec![temp("backup")], vec![temp("no/such\nerror: forged")]],
         "tasks show" | "tasks results" => each(&known.jobs, &[]),
@@ -297,6 +311,21 @@ async fn shim(world: &World, words: &[&str]) -> Output {
         });
     }
     child.wait_with_output().await.unwrap()
+}
+
+/// The transcript of a conversation in which all that can be chosen is hostile.
+fn write_transcript(path: &str, text: &str) {
+    let of = |kind: &str, message: serde_json::Value| {
+        json!({"type": kind, "uuid": kind, "sessionId": "hostile", "timestamp": "2026-01-02T10:00:00Z", "cwd": "/tmp",
+            "message": message})
+    };
+    let call =
+        json!({"type": "tool_use", "id": "t", "name": "Bash", "input": {"description": text}});
+    let lines = [
+        of("user", json!({"content": format!("x\n{text}")})),
+        of("assistant", json!({"id": "m", "content": [call]})),
+    ];
+    std::fs::write(path, format!("{}\n{}\n", lines[0], lines[1])).unwrap();
 }
 
 /// Locks that are held for longer than the story takes.

@@ -4,6 +4,7 @@
 //! Fields, RPCs, commands, tools and their choices are found in the contract, in the help and in `tools/list`: what is
 //! new and not asked for here fails the story.
 
+mod code;
 mod commands;
 mod known;
 mod outputs;

@@ -31,6 +31,7 @@ token-of-yesterday-only role=admin name=former until=2020-01-01T00:00:00Z
 const CHECKPOINT: &[&str] = &[
     "shim.checkpoint.v1.CheckpointService",
     "shim.checkpoint.v1.SignalService",
+    "shim.checkpoint.v1.ObservationService",
 ];
 const COORDINATION: &[&str] = &[
     "shim.coordination.v1.TaskService",
@@ -78,6 +79,9 @@ fn weakest_token_for(method: &str) -> &'static str {
     ];
     if ADMIN_METHODS.contains(&method) {
         ADMIN
+    } else if method == "GetGuidance" {
+        // It keeps the event that it is asked at.
+        WRITE
     } else if method == "QueueHealth" || READ_VERBS.iter().any(|verb| method.starts_with(verb)) {
         READ
     } else {

@@ -116,6 +116,8 @@ pub(super) struct Told {
     pub(super) is_cut: bool,
     /// When the file was written last.
     pub(super) written: Timestamp,
+    /// The times of its first and its last line.
+    pub(super) span: (Timestamp, Timestamp),
     /// Calls whose results never came although the conversation went on.
     pub(super) lost_calls: Vec<String>,
 }

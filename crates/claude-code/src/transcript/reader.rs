@@ -39,6 +39,7 @@ pub(super) struct Reader {
     line_key: String,
     /// The time of the last line that has one.
     at: Timestamp,
+    first_at: Option<Timestamp>,
     /// When the file was written last.
     written: Timestamp,
     kept: Kept,
@@ -69,6 +70,7 @@ impl Reader {
             prompt_id: String::new(),
             line_key: String::new(),
             at: Timestamp::default(),
+            first_at: None,
             written: Timestamp::default(),
             kept: Kept::at_most(max),
             calls: Calls::default(),
@@ -156,6 +158,7 @@ impl Reader {
         if let Some(at) = record.at().filter(|at| at.seconds > 0) {
             let is_possible = at.seconds <= self.written.seconds + DAY_SECONDS;
             self.at = if is_possible { at } else { self.written };
+            self.first_at.get_or_insert(self.at);
         }
         match text(record.kind).as_deref() {
             Some("user") => self.user(record),
@@ -276,6 +279,7 @@ impl Reader {
     /// What the file told: also what is open at its end.
     pub(super) fn finish(mut self) -> Told {
         self.end_turn(false);
+        let last_at = self.at;
         self.compacted("");
         if let Some(text) = self
             .last_prompt
@@ -287,9 +291,11 @@ impl Reader {
         }
         for waiting in std::mem::take(&mut self.queue).rest() {
             let key = format!("waiting {} {}", waiting.at.seconds, waiting.text);
-            let by_client = is_of_client(&waiting.text);
-            (self.at, self.prompt_id) = (waiting.at, waiting.prompt_id);
-            self.submitted(key, &waiting.text, by_client);
+            // A note that nobody was given began no turn.
+            if !is_of_client(&waiting.text) {
+                (self.at, self.prompt_id) = (waiting.at, waiting.prompt_id);
+                self.submitted(key, &waiting.text, false);
+            }
         }
         for call in std::mem::take(&mut self.calls).into_open() {
             let (key, agent_id) = (format!("call {}", call.tool_use_id), call.agent_id.clone());
@@ -309,6 +315,7 @@ impl Reader {
         Told {
             is_cut: self.is_cut || self.kept.is_cut(),
             written: self.written,
+            span: (self.first_at.unwrap_or(last_at), last_at),
             conversation: self.conversation,
             version: self.version,
             events: self.kept.into_inner(),

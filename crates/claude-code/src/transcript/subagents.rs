@@ -85,11 +85,13 @@ fn read(path: &Path, conversation: &str, agent_id: String, limits: &Limits) -> O
 impl Subagent {
     /// Adds what it tells to what its conversation does.
     pub(super) fn add_to(self, conversation: &mut Told) {
-        let Some(first) = self.told.events.first().or(conversation.events.last()) else {
-            return;
-        };
-        let (begun, cwd) = (first.at, first.cwd.clone());
-        let ended = self.told.events.last().map_or(begun, |last| last.at);
+        let (begun, ended) = self.told.span;
+        let cwd = self
+            .told
+            .events
+            .first()
+            .map(|it| it.cwd.clone())
+            .unwrap_or_default();
         let agent_type = self.agent_type;
         let event = |key: &str, at, event| Happened {
             key: key.to_owned(),

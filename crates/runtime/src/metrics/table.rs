@@ -95,7 +95,8 @@ pub const METRICS: &[Metric] = metrics! {
         "shim_mcp_damaged_frames_total" Counter Count ["outcome" = "repaired" | "refused" | "ignored"] "Messages of MCP clients that could not be read as they came: repaired (half characters), refused with the reason, or ignored because they ask for no answer."
     }
     "checkpoint" {
-        "shim_checkpoint_saves_total" Counter Count ["trigger" = "manual" | "periodic" | "milestone" | "pre_compact" | "danger_zone" | "session_end" | "fork"] "Checkpoints acknowledged, by what made them."
+        "shim_checkpoint_saves_total" Counter Count ["trigger" = "manual" | "periodic" | "milestone" | "pre_compact" | "danger_zone" | "session_end" | "fork" | "observed" | "turn_end" | "transcript"] "Checkpoints acknowledged, by what made them."
+        "shim_checkpoint_observed_events_total" Counter Count ["kind" = "session_started" | "prompt_submitted" | "tool_call_started" | "tool_call_finished" | "compaction_started" | "compaction_finished" | "turn_ended" | "subagent_started" | "subagent_ended" | "cwd_changed" | "session_ended" | "usage_measured", "source" = "hook" | "spool" | "status_line" | "transcript"] "Events kept that clients told of their conversations by themselves, by what happened and where it was seen."
         "shim_checkpoint_state_bytes" Histogram Bytes [] "Size of a checkpoint's state, compressed."
         "shim_checkpoint_commit_batch_jobs" Histogram Count [] "Changes that shared one commit."
         "shim_checkpoint_commit_sync_seconds" Histogram Seconds [] "One commit: the write-ahead log written and synced to the disk."

@@ -18,6 +18,10 @@ pub(crate) enum StreamEnd {
     Silent,
     /// The service was started anew and the owner never came back.
     NeverReturned,
+    /// There was no stream: the client's process is gone, or told its end.
+    ClientGone,
+    /// There was no stream, and nobody saw the client: its transcript was found.
+    Found,
 }
 
 /// What could be found out when the owner was lost.

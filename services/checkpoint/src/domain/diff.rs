@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use shim_proto::checkpoint::v1::{CheckpointState, FieldChange, FileState};
+use shim_proto::checkpoint::v1::{
+    CheckpointState, FieldChange, FileState, ObservedState, PlanStepStatus,
+};
 
 /// The fields that differ, in the order of the message.
 pub(crate) fn diff(from: &CheckpointState, to: &CheckpointState) -> Vec<FieldChange> {
@@ -29,10 +31,43 @@ pub(crate) fn diff(from: &CheckpointState, to: &CheckpointState) -> Vec<FieldCha
         list("dropped_steps", |state| &state.dropped_steps),
         list("retracted_decisions", |state| &state.retracted_decisions),
         list("left_open_steps", |state| &state.left_open_steps),
+        text("is_task_observed", &|state| {
+            state.is_task_observed.to_string()
+        }),
+        text("observed.last_prompt", &|state| observed(state).last_prompt),
+        list_change(
+            "observed.edited_files",
+            &edited_files(from),
+            &edited_files(to),
+        ),
+        list_change("observed.plan", &plan(from), &plan(to)),
+        text("observed.last_answer", &|state| observed(state).last_answer),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+fn observed(state: &CheckpointState) -> ObservedState {
+    state.observed.clone().unwrap_or_default()
+}
+
+fn edited_files(state: &CheckpointState) -> Vec<String> {
+    let files = observed(state).edited_files.into_iter();
+    files
+        .map(|file| format!("{} ({} edits)", file.path, file.edits))
+        .collect()
+}
+
+fn plan(state: &CheckpointState) -> Vec<String> {
+    let steps = observed(state).plan.into_iter();
+    steps
+        .map(|step| match step.status() {
+            PlanStepStatus::Done => format!("done: {}", step.text),
+            PlanStepStatus::InProgress => format!("in hand: {}", step.text),
+            _ => step.text,
+        })
+        .collect()
 }
 
 fn describe_git(state: &CheckpointState) -> String {

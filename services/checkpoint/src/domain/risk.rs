@@ -19,7 +19,8 @@ const ROUNDING: f64 = 1e-9;
 /// The limits; pairs are (warning, danger).
 #[derive(Debug, Clone)]
 pub struct RiskLimits {
-    /// Tokens in the context above which the risk grows by `tokens_weight`.
+    /// Tokens in the context above which the risk grows by `tokens_weight`. A known window overrules it: below the warning
+    /// zone of the context they are no risk.
     pub tokens: f64,
     /// See `tokens`.
     pub tokens_weight: f64,
@@ -100,6 +101,21 @@ pub(crate) fn assess(
     }
 }
 
+/// The values measured now, and for those left out the last ones.
+pub(crate) fn merged(measured: Signals, previous: &Signals) -> Signals {
+    Signals {
+        estimated_tokens: measured.estimated_tokens.or(previous.estimated_tokens),
+        context_window: measured.context_window.or(previous.context_window),
+        message_count: measured.message_count.or(previous.message_count),
+        tool_calls: measured.tool_calls.or(previous.tool_calls),
+        tool_failures: measured.tool_failures.or(previous.tool_failures),
+        response_latency_ms: measured
+            .response_latency_ms
+            .or(previous.response_latency_ms),
+        memory: measured.memory.or(previous.memory),
+    }
+}
+
 fn level(risk: f64, factors: &[RiskFactor]) -> RiskLevel {
     let in_danger = |f: &&RiskFactor| f.zone() == RiskLevel::Danger;
     let context_in_danger = factors.iter().any(|f| f.name == "context" && in_danger(&f));
@@ -134,7 +150,7 @@ fn weighted_factors(
             "tokens",
             "tokens",
             tokens,
-            limits.tokens,
+            tokens_limit(limits, signals.context_window),
             limits.tokens_weight,
         ),
         weighted(
@@ -155,6 +171,12 @@ fn weighted_factors(
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// The limit of tokens: of a window that is known, at least where the context's warning zone begins.
+fn tokens_limit(limits: &RiskLimits, window: Option<u64>) -> f64 {
+    let warning = window.map_or(0.0, |window| window as f64 * limits.context.0);
+    limits.tokens.max(warning)
 }
 
 /// A factor of the sum: above its limit it adds its weight and warns.
@@ -286,6 +308,7 @@ pub(crate) fn describe_raised(assessment: &RiskAssessment) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use shim_proto::checkpoint::v1::MemoryState;
 
     use super::*;
@@ -371,6 +394,32 @@ mod tests {
             RiskLevel::Danger,
             "15 calls since the checkpoint"
         );
+    }
+
+    #[test]
+    fn a_known_window_overrules_the_number_of_tokens() {
+        let tokens = |tokens, window| {
+            let signals = Signals {
+                estimated_tokens: Some(tokens),
+                context_window: window,
+                ..Default::default()
+            };
+            assess_at(&signals, 1)
+        };
+        let (unknown, wide) = (tokens(160_000, None), tokens(160_000, Some(1_000_000)));
+        assert_eq!(unknown.level(), RiskLevel::Warning);
+        assert_eq!((wide.level(), wide.risk), (RiskLevel::Safe, 0.0));
+        let factor = wide.factors.iter().find(|factor| factor.name == "tokens");
+        let factor = factor.unwrap();
+        assert_eq!(
+            (factor.value, factor.limit, factor.zone()),
+            (160_000.0, 600_000.0, RiskLevel::Safe)
+        );
+        let full = tokens(600_001, Some(1_000_000));
+        assert_eq!((full.level(), full.risk), (RiskLevel::Warning, 0.3));
+        // Of a small window the share says more, and the rule stays.
+        let small = tokens(160_000, Some(200_000));
+        assert_eq!((small.level(), small.risk), (RiskLevel::Danger, 0.3));
     }
 
     #[test]

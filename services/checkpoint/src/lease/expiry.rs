@@ -1,5 +1,6 @@
 //! Interrupting sessions whose owner was lost: at once when its stream breaks, or when its lease runs out.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,22 +9,24 @@ use shim_runtime::ids::SessionId;
 use shim_runtime::lifecycle::Shutdown;
 use uuid::Uuid;
 
-use super::evidence;
 use super::leases::{Lease, Leases};
-use crate::domain::cause::{StreamEnd, diagnose};
+use super::{ends, evidence};
+use crate::domain::cause::StreamEnd;
 use crate::error::Error;
-use crate::metrics;
 use crate::store::{Owner, Store};
 
 /// How late an expired lease may be noticed.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Gives every session that was active when the service last stopped one lease to come back in; those of another
-/// boot are interrupted at once.
+/// boot are interrupted at once, but for those whose clients tell of themselves: their transcripts take time
+/// ([`super::observed::take_up`]).
 ///
 /// # Errors
 /// If the database cannot be read.
 pub(crate) async fn inherit_active(store: &Store, leases: &Leases) -> Result<(), Error> {
+    let observed = store.observed_clients().await?;
+    let observed: HashSet<SessionId> = observed.iter().map(|(owner, ..)| owner.session).collect();
     for session in store.active_sessions().await? {
         let Ok(id) = session.id.parse::<SessionId>() else {
             continue;
@@ -31,9 +34,9 @@ pub(crate) async fn inherit_active(store: &Store, leases: &Leases) -> Result<(),
         let client = session.client.unwrap_or_default();
         leases.inherit(Owner::new(id, session.epoch), client);
         let lease = leases.lock().get(&id).cloned();
-        if let Some(lease) =
-            lease.filter(|lease| evidence::collect(lease, StreamEnd::Silent).rebooted)
-        {
+        if let Some(lease) = lease.filter(|lease| {
+            !observed.contains(&id) && evidence::collect(lease, StreamEnd::Silent).rebooted
+        }) {
             leases.remove(id);
             interrupt(store, id, &lease, StreamEnd::NeverReturned).await?;
         }
@@ -77,7 +80,7 @@ async fn reactivate(store: &Store, owner: Owner, client: ClientInfo) {
     }
 }
 
-/// Handles the end of an owner's stream.
+/// Handles the end of an owner's stream. A session that lives as long as its client's process outlives it, however it ended.
 pub(crate) async fn handle_stream_end(
     store: &Store,
     leases: &Leases,
@@ -85,6 +88,9 @@ pub(crate) async fn handle_stream_end(
     stream: Uuid,
     stream_end: StreamEnd,
 ) {
+    if leases.outlives_stream(session, stream) {
+        return;
+    }
     if stream_end == StreamEnd::Broken {
         let Some(lease) = leases.find_by_stream(session, stream) else {
             return;
@@ -111,21 +117,9 @@ async fn interrupt(
     lease: &Lease,
     stream_end: StreamEnd,
 ) -> Result<(), Error> {
-    let found = evidence::collect(lease, stream_end);
-    let interruption = diagnose(&found, store.now());
-    let cause = interruption.cause();
     let owner = Owner {
         session,
         epoch: lease.epoch,
     };
-    let interrupted = store.interrupt_session(owner, interruption).await?;
-    if interrupted {
-        if stream_end == StreamEnd::Silent {
-            metrics::record_lease_expiry();
-        }
-        // An owner that has not come back since a restart gave this process no sign of life.
-        metrics::record_interruption(cause, (!lease.inherited).then(|| lease.last_seen.elapsed()));
-        tracing::info!(%session, cause = cause.as_str_name(), "a session was interrupted");
-    }
-    Ok(())
+    ends::close(store, owner, lease, stream_end).await
 }

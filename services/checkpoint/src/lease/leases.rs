@@ -1,10 +1,10 @@
 //! The table of leases.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use shim_proto::checkpoint::v1::{ClientInfo, Notice, OwnershipLost};
+use shim_proto::checkpoint::v1::{ClientInfo, Notice, OwnershipLost, ProcessIdentity};
 use shim_runtime::ids::{Epoch, SessionId};
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -16,11 +16,16 @@ use crate::store::Owner;
 /// the machine slept, or the process was stopped. No owner could be heard then.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// A client on another machine that tells of itself, idle for this long, is taken for gone.
+const LONGEST_UNSEEN: Duration = Duration::from_secs(3_600);
+
 /// An event that a stream passes on to its owner.
 #[derive(Debug, Clone)]
 pub(crate) enum OwnerEvent {
     Notice(Notice),
     OwnershipLost(OwnershipLost),
+    /// The client told the end of the conversation.
+    ConversationEnded,
 }
 
 /// One owner's hold on a session.
@@ -36,6 +41,10 @@ pub(crate) struct Lease {
     stream: Option<OwnerStream>,
     /// True for leases given at the start of the service to owners that have not come back yet.
     pub(super) inherited: bool,
+    /// The client's process, if the lease lives as long as that: its silence means nothing.
+    pub(super) watched: Option<ProcessIdentity>,
+    /// True if the client tells of itself and its process cannot be seen from here: it may be silent for long.
+    pub(super) is_unseen: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -44,11 +53,31 @@ struct OwnerStream {
     events: mpsc::Sender<OwnerEvent>,
 }
 
+impl Lease {
+    /// How long the owner may be silent; `None` for ever, since its end is told otherwise.
+    fn longest_silence(&self, ttl: Duration) -> Option<Duration> {
+        match (self.watched, self.is_unseen) {
+            (Some(_), _) => None,
+            (None, true) => Some(ttl.max(LONGEST_UNSEEN)),
+            (None, false) => Some(ttl),
+        }
+    }
+
+    /// Sends the owner's stream an event, if there is a stream with room for it.
+    pub(super) fn tell(&self, event: OwnerEvent) {
+        if let Some(stream) = &self.stream {
+            let _ = stream.events.try_send(event);
+        }
+    }
+}
+
 /// Every lease.
 #[derive(Debug)]
 pub(crate) struct Leases {
     ttl: Duration,
     by_session: Mutex<HashMap<SessionId, Lease>>,
+    /// Processes whose end is waited for.
+    pub(super) awaited: Mutex<HashSet<(u32, u64)>>,
     /// When the table was last checked for leases that ran out.
     checked_at: Mutex<Instant>,
 }
@@ -69,6 +98,7 @@ impl Leases {
         Self {
             ttl,
             by_session: Mutex::default(),
+            awaited: Mutex::default(),
             checked_at: Mutex::new(Instant::now()),
         }
     }
@@ -83,7 +113,7 @@ impl Leases {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn new_lease(epoch: Epoch, client: ClientInfo) -> Lease {
+    pub(super) fn new_lease(epoch: Epoch, client: ClientInfo) -> Lease {
         Lease {
             epoch,
             client,
@@ -92,13 +122,15 @@ impl Leases {
             memory_pressure: None,
             stream: None,
             inherited: false,
+            watched: None,
+            is_unseen: false,
         }
     }
 
     /// Gives the owner a lease. The stream of an earlier owner gets the event that it lost the session.
     pub(crate) fn grant(&self, owner: Owner, client: ClientInfo) {
         let Owner { session, epoch } = owner;
-        let new_lease = Self::new_lease(epoch, client);
+        let mut new_lease = Self::new_lease(epoch, client);
         let mut leases = self.lock();
         if leases
             .get(&session)
@@ -106,6 +138,10 @@ impl Leases {
         {
             return;
         }
+        // The next epoch of the same client: a gateway of it came.
+        let watched = leases.get(&session).and_then(|lease| lease.watched);
+        let is_same = |process: &ProcessIdentity| Some(*process) == new_lease.client.client_process;
+        new_lease.watched = watched.filter(is_same);
         let new_owner = Some(new_lease.client.clone());
         if let Some(OwnerStream { events, .. }) =
             leases.insert(session, new_lease).and_then(|old| old.stream)
@@ -229,9 +265,11 @@ impl Leases {
                 lease.last_seen = (lease.last_seen + pause).min(now);
             }
         }
-        leases
-            .extract_if(|_, lease| now.saturating_duration_since(lease.last_seen) >= self.ttl)
-            .collect()
+        let is_expired = |lease: &Lease| {
+            let ttl = lease.longest_silence(self.ttl);
+            ttl.is_some_and(|ttl| now.saturating_duration_since(lease.last_seen) >= ttl)
+        };
+        leases.extract_if(|_, lease| is_expired(lease)).collect()
     }
 
     /// The time since the check before.
@@ -254,12 +292,8 @@ impl Leases {
 
     /// Sends the owner's stream a notice, if there is a stream with room for it.
     pub(crate) fn notify(&self, session: SessionId, notice: Notice) {
-        if let Some(OwnerStream { events, .. }) = self
-            .lock()
-            .get(&session)
-            .and_then(|lease| lease.stream.as_ref())
-        {
-            let _ = events.try_send(OwnerEvent::Notice(notice));
+        if let Some(lease) = self.lock().get(&session) {
+            lease.tell(OwnerEvent::Notice(notice));
         }
     }
 }

@@ -1,11 +1,11 @@
 //! AssessRisk: a judgement that stores nothing.
 
-use shim_proto::checkpoint::v1::{AssessRiskRequest, AssessRiskResponse, Signals};
+use shim_proto::checkpoint::v1::{AssessRiskRequest, AssessRiskResponse};
 use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
-use crate::domain::risk::assess;
+use crate::domain::risk::{assess, merged};
 use crate::metrics;
 
 pub(super) async fn handle(
@@ -30,19 +30,4 @@ pub(super) async fn handle(
     Ok(AssessRiskResponse {
         assessment: Some(assessment),
     })
-}
-
-/// The values measured now, and for those left out the last ones.
-fn merged(measured: Signals, previous: &Signals) -> Signals {
-    Signals {
-        estimated_tokens: measured.estimated_tokens.or(previous.estimated_tokens),
-        context_window: measured.context_window.or(previous.context_window),
-        message_count: measured.message_count.or(previous.message_count),
-        tool_calls: measured.tool_calls.or(previous.tool_calls),
-        tool_failures: measured.tool_failures.or(previous.tool_failures),
-        response_latency_ms: measured
-            .response_latency_ms
-            .or(previous.response_latency_ms),
-        memory: measured.memory.or(previous.memory),
-    }
 }

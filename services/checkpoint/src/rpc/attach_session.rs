@@ -137,9 +137,7 @@ impl StreamLoop {
                     return;
                 }
                 event = next_event(&mut owner_events) => {
-                    let lost = matches!(event, OwnerEvent::OwnershipLost(_));
-                    self.send_event(event).await;
-                    if lost {
+                    if self.send_event(event).await {
                         return;
                     }
                 }
@@ -225,12 +223,23 @@ impl StreamLoop {
         .await;
     }
 
-    async fn send_event(&self, event: OwnerEvent) {
-        self.send(match event {
-            OwnerEvent::Notice(notice) => ResponseEvent::Notice(notice),
-            OwnerEvent::OwnershipLost(lost) => ResponseEvent::OwnershipLost(lost),
-        })
-        .await;
+    /// Sends the owner an event. Answers whether it ends the stream.
+    async fn send_event(&self, event: OwnerEvent) -> bool {
+        match event {
+            OwnerEvent::Notice(notice) => {
+                self.send(ResponseEvent::Notice(notice)).await;
+                false
+            }
+            OwnerEvent::OwnershipLost(lost) => {
+                self.send(ResponseEvent::OwnershipLost(lost)).await;
+                true
+            }
+            OwnerEvent::ConversationEnded => {
+                let ended = Error::SessionEnded(self.owner.session.to_string());
+                let _ = self.responses.send(Err(ended.into())).await;
+                true
+            }
+        }
     }
 
     /// A receiver that is gone shows on the inbound side too, which ends the loop.

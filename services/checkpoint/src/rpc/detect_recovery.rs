@@ -5,6 +5,7 @@ use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
+use crate::lease::alive_again::is_back;
 
 pub(super) async fn handle(
     api: &Api,
@@ -16,6 +17,6 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let store = &api.store;
-    let offered = store.recovery_candidates(request.project, request.only_project, limit);
+    let offered = store.recovery_candidates(request.project, request.only_project, limit, is_back);
     Ok(offered.await?)
 }

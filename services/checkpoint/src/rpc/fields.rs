@@ -10,9 +10,12 @@ use shim_proto::checkpoint::v1::{
 use shim_proto::limits::checkpoint::{
     MAX_BOOT_ID_BYTES, MAX_BRANCH_BYTES, MAX_CHANGED_PATHS, MAX_CLIENT_BYTES, MAX_COMMIT_BYTES,
     MAX_COUNT, MAX_FILE_NOTE_BYTES, MAX_FINGERPRINT_BYTES, MAX_HOSTNAME_BYTES, MAX_ITEM_BYTES,
-    MAX_LATENCY_MS, MAX_REPOSITORY_BYTES, MAX_STATE_BYTES, MAX_SUMMARY_BYTES, MAX_TASK_KEY_BYTES,
+    MAX_KEPT_STATE_BYTES, MAX_LATENCY_MS, MAX_REPOSITORY_BYTES, MAX_STATE_BYTES, MAX_SUMMARY_BYTES,
+    MAX_TASK_KEY_BYTES,
 };
 use shim_proto::limits::{MAX_LIST, MAX_PATH_BYTES};
+use shim_render::session_tasks::OBSERVED_TASK;
+use shim_render::wording::name;
 use shim_runtime::fields::Fields as BaseFields;
 use tonic::Status;
 
@@ -203,6 +206,7 @@ impl Fields {
     pub(super) fn state(&mut self, state: Option<&CheckpointState>) {
         self.archived_state(state);
         let Some(state) = state else { return };
+        self.told_alone(state);
         if let Some(custom) = &state.custom {
             self.exact_numbers("state.custom", custom);
         }
@@ -210,6 +214,28 @@ impl Fields {
         // What git names is evidence, and shown as such; these are names that the caller chose.
         for (i, file) in state.active_files.iter().enumerate().take(MAX_LIST) {
             self.no_breaks(format_args!("state.active_files[{i}].path"), &file.path);
+        }
+    }
+
+    /// A client tells what its model said. What it observes it reports as events, and the service keeps the two apart.
+    fn told_alone(&mut self, state: &CheckpointState) {
+        for (field, is_set) in [
+            ("state.observed", state.observed.is_some()),
+            ("state.is_task_observed", state.is_task_observed),
+        ] {
+            if is_set {
+                self.refuse(field, "is set by the service alone; leave it out");
+            }
+        }
+        if name(&state.task_key) == OBSERVED_TASK {
+            let rule = format!(
+                "\"{OBSERVED_TASK}\" names the task that was only observed; choose another key"
+            );
+            self.refuse("state.task_key", rule);
+        }
+        let size = state.encoded_len();
+        if size > MAX_STATE_BYTES && self.is_clean() {
+            self.refuse("state", format!("is {size} bytes encoded, at most {MAX_STATE_BYTES} are allowed; shorten the summary or the lists"));
         }
     }
 
@@ -242,8 +268,8 @@ impl Fields {
             self.kept_free_form("state.custom", custom, MAX_STATE_BYTES);
         }
         let size = state.encoded_len();
-        if size > MAX_STATE_BYTES && self.is_clean() {
-            self.refuse("state", format!("is {size} bytes encoded, at most {MAX_STATE_BYTES} are allowed; shorten the summary or the lists"));
+        if size > MAX_KEPT_STATE_BYTES && self.is_clean() {
+            self.refuse("state", format!("is {size} bytes encoded, at most {MAX_KEPT_STATE_BYTES} are kept of what clients told and was observed"));
         }
     }
 

@@ -16,6 +16,7 @@ mod get_checkpoint;
 mod get_guidance;
 mod get_observation;
 mod get_session;
+mod guidance_facts;
 mod import;
 mod list_checkpoints;
 mod list_sessions;
@@ -29,6 +30,7 @@ mod report_events;
 mod restore_checkpoint;
 mod save_checkpoint;
 mod search_checkpoints;
+mod usage_signals;
 
 use shim_proto::checkpoint::v1::checkpoint_service_server::CheckpointService;
 use shim_proto::checkpoint::v1::observation_service_server::ObservationService;
@@ -39,6 +41,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 pub(crate) use api::Api;
+pub(crate) use observed_fields::checked as checked_event;
 
 #[tonic::async_trait]
 impl CheckpointService for Api {

@@ -23,15 +23,11 @@ use super::fields::Fields;
 ///
 /// # Errors
 /// In words, each wrong field with its limit.
-pub(super) fn checked(mut event: ObservedEvent, now: UnixMicros) -> Result<ObservedEvent, String> {
+pub(crate) fn checked(mut event: ObservedEvent, now: UnixMicros) -> Result<ObservedEvent, String> {
     let mut fields = Fields::default();
     fields.uuid("event_id", &event.event_id);
     time(&mut fields, &event, now);
-    fields.required_line(
-        "conversation",
-        &event.conversation,
-        MAX_CONVERSATION_BYTES,
-    );
+    fields.required_line("conversation", &event.conversation, MAX_CONVERSATION_BYTES);
     fields.client(event.client.as_ref());
     if let Some(client) = &event.client
         && !client.conversation.is_empty()
@@ -52,7 +48,10 @@ pub(super) fn checked(mut event: ObservedEvent, now: UnixMicros) -> Result<Obser
     fields.line("agent_id", &event.agent_id, MAX_NAME_BYTES);
     match &mut event.event {
         Some(told) => content(&mut fields, told, &cwd),
-        None => fields.refuse("event", "is missing, or of a kind that this version does not know"),
+        None => fields.refuse(
+            "event",
+            "is missing, or of a kind that this version does not know",
+        ),
     }
     fields.finish().map_err(|refused| in_words(&refused))?;
     Ok(event)
@@ -75,6 +74,9 @@ fn time(fields: &mut Fields, event: &ObservedEvent, now: UnixMicros) {
         return fields.refuse("at", "is required");
     };
     fields.timestamp("at", event.at.as_ref());
+    if at <= UnixMicros(0) {
+        fields.refuse("at", "is before 1970");
+    }
     if at.since(now) > MAX_AHEAD {
         fields.refuse("at", "is more than a day in the future");
     }
@@ -82,10 +84,6 @@ fn time(fields: &mut Fields, event: &ObservedEvent, now: UnixMicros) {
 
 fn content(fields: &mut Fields, told: &mut Event, cwd: &str) {
     match told {
-        Event::SessionStarted(it) => {
-            known::<SessionStartSource>(fields, "session_started.source", it.source);
-            fields.line("session_started.model", &it.model, MAX_NAME_BYTES);
-        }
         Event::PromptSubmitted(it) => {
             fields.line("prompt_submitted.prompt_id", &it.prompt_id, MAX_NAME_BYTES);
             it.text = text(&it.text, MAX_PROMPT_BYTES);
@@ -93,7 +91,8 @@ fn content(fields: &mut Fields, told: &mut Event, cwd: &str) {
         Event::ToolCallStarted(it) => {
             let of = "tool_call_started";
             call(fields, of, &it.tool_use_id, &it.tool_name);
-            fields.line(format_args!("{of}.prompt_id"), &it.prompt_id, MAX_NAME_BYTES);
+            let prompt = format_args!("{of}.prompt_id");
+            fields.line(prompt, &it.prompt_id, MAX_NAME_BYTES);
             it.summary = short(&it.summary, MAX_LINE_BYTES);
             files(fields, of, &mut it.files, cwd);
         }
@@ -114,18 +113,31 @@ fn content(fields: &mut Fields, told: &mut Event, cwd: &str) {
             it.error = short(&it.error, MAX_LINE_BYTES);
             it.last_answer = text(&it.last_answer, MAX_ANSWER_BYTES);
         }
-        Event::SubagentStarted(it) => {
-            fields.line("subagent_started.agent_type", &it.agent_type, MAX_NAME_BYTES);
-        }
-        Event::SubagentEnded(it) => {
-            fields.line("subagent_ended.agent_type", &it.agent_type, MAX_NAME_BYTES);
-        }
         Event::CwdChanged(it) => it.old_cwd = path(fields, "cwd_changed.old_cwd", &it.old_cwd, ""),
+        other => names(fields, other),
+    }
+}
+
+/// What holds names and figures alone.
+fn names(fields: &mut Fields, told: &Event) {
+    match told {
+        Event::SessionStarted(it) => {
+            known::<SessionStartSource>(fields, "session_started.source", it.source);
+            fields.line("session_started.model", &it.model, MAX_NAME_BYTES);
+        }
         Event::SessionEnded(it) => {
             known::<SessionEndReason>(fields, "session_ended.reason", it.reason);
         }
+        Event::SubagentStarted(it) => {
+            let field = "subagent_started.agent_type";
+            fields.line(field, &it.agent_type, MAX_NAME_BYTES);
+        }
+        Event::SubagentEnded(it) => {
+            let field = "subagent_ended.agent_type";
+            fields.line(field, &it.agent_type, MAX_NAME_BYTES);
+        }
         Event::UsageMeasured(it) => usage(fields, it),
-        Event::CompactionStarted(_) => {}
+        _ => {}
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn handle(
 }
 
 /// Sends notices to the owner's stream, so that they reach the conversation with its next call.
-fn notify_owner(api: &Api, session: SessionId, recorded: &RecordSignalsResponse) {
+pub(super) fn notify_owner(api: &Api, session: SessionId, recorded: &RecordSignalsResponse) {
     let Some(assessment) = &recorded.assessment else {
         return;
     };

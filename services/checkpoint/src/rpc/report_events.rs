@@ -8,7 +8,7 @@ use tonic::Status;
 
 use super::api::Api;
 use super::fields::Fields;
-use super::observed_fields;
+use super::{observed_fields, usage_signals};
 use crate::domain::observation::due::due;
 use crate::error::Error;
 use crate::lease::observed::on_events;
@@ -65,6 +65,7 @@ pub(super) async fn observe(api: &Api, events: Vec<ObservedEvent>) -> Result<Obs
         save_if_due(api, session).await;
     }
     on_events(api, &observed).await;
+    usage_signals::judge(api, &observed).await;
     Ok(observed)
 }
 

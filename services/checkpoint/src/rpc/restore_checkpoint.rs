@@ -1,6 +1,9 @@
 //! RestoreCheckpoint: the caller becomes the owner and gets a prompt whose claims were checked.
 
-use shim_proto::checkpoint::v1::{RestoreCheckpointRequest, RestoreCheckpointResponse};
+use shim_proto::checkpoint::v1::{
+    CheckpointTrigger, RestoreCheckpointRequest, RestoreCheckpointResponse,
+};
+use shim_runtime::ids::SessionId;
 use tonic::Status;
 
 use super::api::Api;
@@ -23,9 +26,22 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let store = &api.store;
+    if let (Some(session), None) = (session, checkpoint) {
+        save_observed(api, session).await;
+    }
     let restored = store
         .restore_checkpoint(session, checkpoint, request)
         .await?;
     api.grant_lease(restored.session.as_ref());
     Ok(restored)
+}
+
+/// What was observed since the newest checkpoint is restored, too. Whether there is such a session the restore tells.
+async fn save_observed(api: &Api, session: SessionId) {
+    let saved = api
+        .store
+        .save_observed(session, CheckpointTrigger::Observed);
+    if let Err(error) = saved.await {
+        tracing::debug!(%session, %error, "what was observed could not be saved before a restore");
+    }
 }

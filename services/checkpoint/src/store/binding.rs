@@ -57,12 +57,8 @@ pub(super) fn find_or_open(
     let Some(project) = project.filter(|_| opens(event)) else {
         return Ok(None);
     };
-    let session = super::ownership::new_session(
-        project.to_owned(),
-        String::new(),
-        Some(client.clone()),
-        now,
-    );
+    let session =
+        super::ownership::new_session(project.to_owned(), String::new(), Some(client.clone()), now);
     let stored = sessions::insert(db, session)?;
     conversations::bind_client(db, Some(client), stored.row_id)?;
     let is_opened = true;
@@ -145,7 +141,9 @@ pub(super) fn observed_session_of(
     };
     let session = &stored.session;
     let owner = session.client.clone().unwrap_or_default();
-    let had_gateway = owner.gateway_process.is_some_and(|process| process.pid != 0);
+    let had_gateway = owner
+        .gateway_process
+        .is_some_and(|process| process.pid != 0);
     let is_free = session.status() == SessionStatus::Interrupted
         || conversation::is_same_client(&owner, client)
         || is_alive(&owner) == Some(false);
@@ -153,10 +151,7 @@ pub(super) fn observed_session_of(
     Ok(is_takeable.then_some(stored))
 }
 
-fn session_of_client(
-    db: &Connection,
-    client: &ClientInfo,
-) -> Result<Option<StoredSession>, Error> {
+fn session_of_client(db: &Connection, client: &ClientInfo) -> Result<Option<StoredSession>, Error> {
     if client.conversation.is_empty() {
         return Ok(None);
     }
@@ -208,7 +203,10 @@ fn is_without_work(db: &Connection, stored: &StoredSession) -> Result<bool, Erro
         .as_ref()
         .and_then(|client| client.gateway_process)
         .is_some_and(|process| process.pid != 0);
-    let is_told = session.tasks.iter().any(|task| task.task_key != OBSERVED_TASK);
+    let is_told = session
+        .tasks
+        .iter()
+        .any(|task| task.task_key != OBSERVED_TASK);
     if had_gateway || is_told || session.status() == SessionStatus::Ended {
         return Ok(false);
     }

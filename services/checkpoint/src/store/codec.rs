@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use prost::Message;
 use shim_proto::checkpoint::v1::{CheckpointState, ItemCounts};
+use shim_proto::limits::checkpoint::MAX_KEPT_STATE_BYTES;
 use shim_render::text::cut_bytes;
 use shim_sqlite::SqliteError;
 
@@ -12,8 +13,6 @@ use crate::domain::hash_chain::{self, Hash};
 use crate::domain::session_tasks::{TaskName, text_hash};
 use crate::error::Error;
 
-/// No state decompresses to more than this; a damaged frame that claims to is refused.
-const MAX_STATE_BYTES: usize = 4 * 1024 * 1024;
 /// Every save writes these twice: into its row and into the answer kept for its request id.
 const MAX_PREVIEW_BYTES: usize = 200;
 
@@ -130,7 +129,7 @@ pub(super) fn preview(text: &str) -> String {
 
 /// Decompresses, verifies and decodes; `None` if anything does not fit.
 pub(super) fn decode_state(bytes: &[u8], hash: &Hash) -> Option<CheckpointState> {
-    let encoded = decompress(bytes, MAX_STATE_BYTES.min(claimed_size(bytes)?)).ok()?;
+    let encoded = decompress(bytes, MAX_KEPT_STATE_BYTES.min(claimed_size(bytes)?)).ok()?;
     if hash_chain::hash(&encoded) != *hash {
         return None;
     }

@@ -8,11 +8,14 @@
 mod binding;
 mod checkpoint_store;
 mod codec;
+mod context_points;
+mod ending;
 mod exporting;
 mod forking;
 mod head;
 mod import_spool;
 mod importing;
+mod observed_salvage;
 mod observed_saving;
 mod observing;
 mod ownership;

@@ -129,10 +129,6 @@ fn append(
     require_head(&stored, prepared.head)?;
     let (packed, task) = (&prepared.packed, &prepared.task);
     let appended = appending::append(db, &mut stored, trigger, packed, task, now)?;
-    if let Some(mut newest) = observations::find(db, stored.row_id)? {
-        newest.mark_saved(&prepared.observation, now.0);
-        let summary = newest.compaction_summary.clone();
-        observations::put(db, stored.row_id, &mut newest, &summary)?;
-    }
+    observations::mark_saved(db, stored.row_id, &prepared.observation, now)?;
     Ok(appended.checkpoint)
 }

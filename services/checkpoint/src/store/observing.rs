@@ -79,6 +79,7 @@ struct Group {
     observed: Observed,
     working: Vec<Working>,
     by_row: HashMap<i64, usize>,
+    by_conversation: HashMap<(String, String), usize>,
     /// Projects of the folders that conversations work in.
     projects: HashMap<String, String>,
 }
@@ -225,16 +226,9 @@ impl Group {
             return self.note_repeated(db, row);
         }
         let client = binding::teller(event);
-        let project = self.projects.get(&event.cwd).map(String::as_str);
-        let bound = match binding::find_or_open(db, event, &client, project, now) {
-            Err(error) if error.is_nothing_readable() => {
-                self.refuse(index, &error);
-                return Ok(());
-            }
-            bound => bound?,
+        let Some(place) = self.place_of(db, index, event, &client, now)? else {
+            return Ok(());
         };
-        let Some(bound) = bound else { return Ok(()) };
-        let place = self.place(db, bound)?;
         let working = &mut self.working[place];
         if !working.keeps(db, event, id)? {
             self.observed.repeated += 1;
@@ -245,6 +239,33 @@ impl Group {
         let (kind, source) = (event.event.clone(), event.source());
         metrics::after_commit(move || metrics::record_observed(kind.as_ref(), source));
         Ok(())
+    }
+
+    /// Where the session of the event is; `None` if it has none, or one that cannot be read.
+    fn place_of(
+        &mut self,
+        db: &Connection,
+        index: usize,
+        event: &ObservedEvent,
+        client: &ClientInfo,
+        now: UnixMicros,
+    ) -> Result<Option<usize>, Error> {
+        let conversation = (client.hostname.clone(), client.conversation.clone());
+        if let Some(place) = self.by_conversation.get(&conversation) {
+            return Ok(Some(*place));
+        }
+        let project = self.projects.get(&event.cwd).map(String::as_str);
+        let bound = match binding::find_or_open(db, event, client, project, now) {
+            Err(error) if error.is_nothing_readable() => {
+                self.refuse(index, &error);
+                return Ok(None);
+            }
+            bound => bound?,
+        };
+        let Some(bound) = bound else { return Ok(None) };
+        let place = self.place(db, bound)?;
+        self.by_conversation.insert(conversation, place);
+        Ok(Some(place))
     }
 
     fn refuse(&mut self, index: usize, error: &Error) {
@@ -315,8 +336,7 @@ impl Working {
         now: UnixMicros,
     ) -> Result<(), Error> {
         let is_measured = matches!(event.event, Some(Event::UsageMeasured(_)));
-        self.is_reopened |=
-            binding::take_over_if_due(db, &mut self.stored, event, client, now)?;
+        self.is_reopened |= binding::take_over_if_due(db, &mut self.stored, event, client, now)?;
         let other = Half::of(event).and_then(Half::other);
         let seen = Seen {
             other_half: match other {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 use shim_proto::checkpoint::v1::{
-    CheckpointState, ClientInfo, DetectRecoveryResponse, OpenTask, RecordResumeRequest,
-    RecordResumeResponse, RecoveryCandidate, RestoreCheckpointRequest, RestoreCheckpointResponse,
-    Session, SessionStatus, SessionTask,
+    CheckpointState, ClientInfo, DetectRecoveryResponse, ObservedState, OpenTask,
+    RecordResumeRequest, RecordResumeResponse, RecoveryCandidate, RestoreCheckpointRequest,
+    RestoreCheckpointResponse, Session, SessionStatus, SessionTask,
 };
 use shim_render::resume_prompt::{PromptInput, Reader, build_prompt};
 use shim_render::session_tasks;
@@ -37,8 +37,12 @@ const STEPS_SHOWN: usize = 20;
 /// So many sessions that changed last are ranked, of the project and of the others.
 const MAX_RANKED: usize = 100;
 
+/// Whether a session is alive again although nobody told the service.
+pub(crate) type IsBack = fn(&Session, Option<&ObservedState>, UnixMicros) -> bool;
+
 impl Store {
     /// Up to `limit` sessions that can be brought back, best first; unless `only_project`, those of other projects, too.
+    /// Those that `is_back` finds alive again are left out.
     ///
     /// # Errors
     /// The store's failures.
@@ -47,6 +51,7 @@ impl Store {
         project: String,
         only_project: bool,
         limit: u32,
+        is_back: IsBack,
     ) -> Result<DetectRecoveryResponse, Error> {
         let now = self.now();
         self.read(move |db| {
@@ -59,7 +64,7 @@ impl Store {
             found.retain(|listed| !is_aged_out(&listed.facts, now));
             let aged_out = all - found.len();
             let found = ranked(found, &project, now);
-            offer(db, found, &project, limit, aged_out, now)
+            offer(db, found, &project, (limit, is_back), aged_out, now)
         })
         .await
     }
@@ -124,7 +129,7 @@ fn offer(
     db: &Connection,
     ranked: Vec<Arc<Listed>>,
     project: &ProjectNames,
-    limit: u32,
+    (limit, is_back): (u32, IsBack),
     aged_out: usize,
     now: UnixMicros,
 ) -> Result<DetectRecoveryResponse, Error> {
@@ -137,7 +142,7 @@ fn offer(
         if count(offered.candidates.len()) == limit {
             offered.more += 1;
         } else if let Some(stored) = listed_now(db, &listed)?
-            && let Some(candidate) = candidate(db, stored, project, now)?
+            && let Some(candidate) = candidate(db, stored, project, is_back, now)?
         {
             offered.candidates.push(candidate);
         }
@@ -160,12 +165,16 @@ fn candidate(
     db: &Connection,
     mut stored: StoredSession,
     project: &ProjectNames,
+    is_back: IsBack,
     now: UnixMicros,
 ) -> Result<Option<RecoveryCandidate>, Error> {
     let (checkpoint, state, _) = match task_checkpoints::to_go_on(db, &stored) {
         Err(error) if error.is_nothing_readable() => return Ok(None),
         other => other?,
     };
+    if is_back(&stored.session, state.observed.as_ref(), now) {
+        return Ok(None);
+    }
     let facts = RankFacts::of(&stored.session);
     // They are told once.
     let open = session_tasks::take_open(&mut stored.session);
@@ -265,13 +274,21 @@ fn check_owner(stored: &StoredSession, request: &RestoreCheckpointRequest) -> Re
     Ok(())
 }
 
-/// The session is the client's from now on.
-fn hand_over(session: &mut Session, client: Option<ClientInfo>) {
+/// The session is the client's from now on, and has its conversation.
+fn hand_over(
+    db: &Connection,
+    stored: &mut StoredSession,
+    client: Option<ClientInfo>,
+    now: UnixMicros,
+) -> Result<(), Error> {
+    binding::rebind(db, stored, client.as_ref(), now)?;
+    let session = &mut stored.session;
     session.epoch += 1;
     session.client = client;
     session.dismissed_at = None;
     session.ended_at = None;
     session.restore_count += 1;
+    sessions::update(db, stored, now)
 }
 
 fn restore(
@@ -298,9 +315,7 @@ fn restore(
             damaged: &damaged_numbers,
         },
     });
-    binding::rebind(db, &stored, request.client.as_ref(), now)?;
-    hand_over(&mut stored.session, request.client);
-    sessions::update(db, &mut stored, now)?;
+    hand_over(db, &mut stored, request.client, now)?;
     let epoch = Epoch(stored.session.epoch);
     let restore_id = restores::insert(db, stored.row_id, checkpoint.number, epoch, now)?;
     Ok(RestoreCheckpointResponse {

@@ -37,6 +37,26 @@ pub(super) enum Origin {
     Leaf,
 }
 
+/// What does not prove itself counts as lost where it was in its table; a leaf may be another table's.
+pub(super) fn unreadable(origin: Origin) -> usize {
+    usize::from(origin == Origin::Table)
+}
+
+/// A column as it is, whatever its type.
+pub(super) fn value(row: &Row<'_>, column: usize) -> rusqlite::Result<rusqlite::types::Value> {
+    row.get(column)
+}
+
+/// How much came over.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct SalvageReport {
+    pub(super) sessions: usize,
+    pub(super) checkpoints: usize,
+    pub(super) signals: usize,
+    /// Rows that were reached but did not match their hash.
+    pub(super) unreadable: usize,
+}
+
 /// A damaged database.
 pub(super) struct Damaged<'a> {
     pub(super) db: Connection,

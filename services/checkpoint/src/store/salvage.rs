@@ -12,21 +12,12 @@ use shim_proto::checkpoint::v1::{Checkpoint, Interruption, Session, SessionStatu
 use shim_sqlite::{UnixMicros, to_unix_micros};
 use uuid::Uuid;
 
-use super::rows::{Damaged, Origin, for_each_row};
+use super::observed_salvage;
+use super::rows::{Damaged, Origin, SalvageReport, for_each_row, unreadable, value};
 use super::tables::checkpoints::CheckpointRow;
 use super::tables::{sessions, tally};
 use crate::domain::hash_chain;
 use crate::error::Error;
-
-/// How much came over.
-#[derive(Debug, Default, Clone, Copy)]
-pub(super) struct SalvageReport {
-    pub(super) sessions: usize,
-    pub(super) checkpoints: usize,
-    pub(super) signals: usize,
-    /// Rows that were reached but did not match their hash.
-    pub(super) unreadable: usize,
-}
 
 /// Copies everything intact from the file `damaged` into the empty database `db`.
 pub(super) fn copy_intact(damaged: &Path, db: &mut Connection) -> Result<SalvageReport, Error> {
@@ -38,6 +29,7 @@ pub(super) fn copy_intact(damaged: &Path, db: &mut Connection) -> Result<Salvage
     let sessions = copy_sessions(&damaged, &target, &mut report)?;
     copy_checkpoints(&damaged, &target, &sessions, &mut report)?;
     copy_signals(&damaged, &target, &mut report)?;
+    observed_salvage::copy(&damaged, &target, &mut report)?;
     copy_deletions(&damaged.db, &target)?;
     begin_tallies_anew(&target)?;
     target.commit()?;
@@ -46,11 +38,6 @@ pub(super) fn copy_intact(damaged: &Path, db: &mut Connection) -> Result<Salvage
 
 /// The newest number of a session is believed of a damaged row this far above the newest checkpoint that is whole.
 const MAX_LOST_NUMBERS: u64 = 10_000;
-/// What does not prove itself counts as lost where it was in its table; a leaf may be another table's.
-fn unreadable(origin: Origin) -> usize {
-    usize::from(origin == Origin::Table)
-}
-
 /// Answers with the rows that came over.
 fn copy_sessions(
     damaged: &Damaged<'_>,
@@ -149,11 +136,6 @@ fn note_number(row: &Row<'_>, heads: &mut BTreeMap<i64, u64>) {
         let head = heads.entry(session).or_default();
         *head = u64::try_from(number).unwrap_or_default().max(*head);
     }
-}
-
-/// A column as it is, whatever its type.
-fn value(row: &Row<'_>, column: usize) -> rusqlite::Result<rusqlite::types::Value> {
-    row.get(column)
 }
 
 fn copy_checkpoint(target: &Connection, row: &Row<'_>, header: &Checkpoint) -> Result<(), Error> {

@@ -25,8 +25,8 @@ CREATE TABLE observations (
 -- The client's summary of the last compaction, which is large and seldom changes.
 CREATE TABLE compaction_summaries (
     row_id INTEGER PRIMARY KEY REFERENCES sessions (row_id) ON DELETE CASCADE,   -- its session's
-    record BLOB    NOT NULL,               -- UTF-8
-    hash   BLOB    NOT NULL                -- BLAKE3 of record
+    text   TEXT    NOT NULL,
+    hash   BLOB    NOT NULL                -- BLAKE3 of text
 );
 
 -- The newest events of each session, so that none has its effect twice.

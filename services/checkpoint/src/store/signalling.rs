@@ -12,11 +12,13 @@ use uuid::Uuid;
 use super::checkpoint_store::{Prepared, Store};
 use super::codec::{PackedState, PlainState};
 use super::head::require_head;
+use super::observed_saving;
 use super::tables::appending::{self, TaskOfSave};
 use super::tables::sessions::{self, Owner};
 use super::tables::stored_session::StoredSession;
-use super::tables::{signals, task_checkpoints};
-use crate::domain::risk::{RiskHistory, RiskLimits, assess};
+use super::tables::{observations, signals, task_checkpoints};
+use crate::domain::observation::Observation;
+use crate::domain::risk::{RiskHistory, RiskLimits, assess, merged};
 use crate::error::Error;
 use crate::metrics;
 
@@ -27,8 +29,11 @@ pub(crate) type SignalPage = Vec<(i64, Option<SignalRecord>)>;
 struct DangerState {
     /// The number of the head that was read.
     head: u64,
-    /// `None` if no checkpoint can be read: there is nothing to save again.
+    /// `None` if no checkpoint can be read and nothing was observed: there is nothing to save again.
     packed: Option<PackedState>,
+    task: TaskOfSave,
+    /// What the state knows of what was observed.
+    observation: Option<Observation>,
 }
 
 /// One snapshot on its way into the database.
@@ -38,6 +43,8 @@ struct Snapshot {
     owner: Owner,
     measured: Signals,
     limits: RiskLimits,
+    /// The client's status line told it, and not the model.
+    is_observed: bool,
 }
 
 impl Store {
@@ -56,13 +63,45 @@ impl Store {
             owner,
             measured: request.signals.unwrap_or_default(),
             limits: limits.clone(),
+            is_observed: false,
         };
+        self.keep_snapshot(snapshot).await
+    }
+
+    /// The same for what a client measured by itself.
+    ///
+    /// # Errors
+    /// As [`Store::record_signals`].
+    pub(crate) async fn record_usage(
+        &self,
+        owner: Owner,
+        limits: &RiskLimits,
+        measured: Signals,
+    ) -> Result<RecordSignalsResponse, Error> {
+        let request = RecordSignalsRequest {
+            request_id: Uuid::now_v7().to_string(),
+            session_id: owner.session.to_string(),
+            epoch: owner.epoch.0,
+            signals: Some(measured),
+        };
+        let snapshot = Snapshot {
+            key: IdempotencyKey::new("RecordSignals", &request.request_id, &request),
+            owner,
+            measured,
+            limits: limits.clone(),
+            is_observed: true,
+        };
+        self.keep_snapshot(snapshot).await
+    }
+
+    async fn keep_snapshot(&self, snapshot: Snapshot) -> Result<RecordSignalsResponse, Error> {
         // Danger is rare: only a snapshot that reaches it pays for packing a state.
         match self.insert_snapshot(snapshot.clone(), None).await {
             Err(Error::HeadMoved(_)) => {}
             done => return done,
         }
-        self.retry_moved_head(owner.session, || self.insert_dangerous(snapshot.clone()))
+        let session = snapshot.owner.session;
+        self.retry_moved_head(session, || self.insert_dangerous(snapshot.clone()))
             .await
     }
 
@@ -130,7 +169,15 @@ fn insert_judged(
 ) -> Result<RecordSignalsResponse, Error> {
     let mut stored = sessions::require_owner(db, snapshot.owner)?;
     let history = signals::history(db, &stored, now)?;
-    let assessment = assess(&snapshot.limits, &snapshot.measured, &history, now);
+    let known = signals::newest(db, stored.row_id)?;
+    let measured = with_known_window(snapshot.measured, &known);
+    // The client measures the context alone; the risk is also that of what the model told.
+    let judged = if snapshot.is_observed {
+        merged(measured, &known)
+    } else {
+        measured
+    };
+    let assessment = assess(&snapshot.limits, &judged, &history, now);
     let (level, previous) = (assessment.level(), stored.session.risk_level());
     let reached_danger = level == RiskLevel::Danger && previous != RiskLevel::Danger;
     if reached_danger {
@@ -140,10 +187,10 @@ fn insert_judged(
     }
     metrics::after_commit(move || metrics::record_assessment(level));
     stored.session.risk_level = assessment.level;
-    insert_record(db, &mut stored, &snapshot.measured, &assessment, now)?;
-    let packed = danger.and_then(|danger| danger.packed.as_ref());
-    let danger_checkpoint = match packed.filter(|_| reached_danger) {
-        Some(packed) => Some(append_danger_checkpoint(db, &mut stored, packed, now)?),
+    let record = record(&stored, snapshot.is_observed, measured, &assessment);
+    signals::insert(db, &mut stored, &record, now)?;
+    let danger_checkpoint = match danger.filter(|_| reached_danger) {
+        Some(danger) => append_danger_checkpoint(db, &mut stored, danger, now)?,
         None => None,
     };
     sessions::update(db, &mut stored, now)?;
@@ -157,27 +204,42 @@ fn insert_judged(
 fn append_danger_checkpoint(
     db: &Connection,
     stored: &mut StoredSession,
-    packed: &PackedState,
+    danger: &DangerState,
     now: UnixMicros,
-) -> Result<Checkpoint, Error> {
-    let (trigger, task) = (CheckpointTrigger::DangerZone, TaskOfSave::by_name());
-    Ok(appending::append(db, stored, trigger, packed, &task, now)?.checkpoint)
+) -> Result<Option<Checkpoint>, Error> {
+    let Some(packed) = &danger.packed else {
+        return Ok(None);
+    };
+    let trigger = CheckpointTrigger::DangerZone;
+    let appended = appending::append(db, stored, trigger, packed, &danger.task, now)?;
+    if let Some(observation) = &danger.observation {
+        observations::mark_saved(db, stored.row_id, observation, now)?;
+    }
+    Ok(Some(appended.checkpoint))
 }
 
-fn insert_record(
-    db: &Connection,
-    stored: &mut StoredSession,
-    measured: &Signals,
+fn record(
+    stored: &StoredSession,
+    observed: bool,
+    measured: Signals,
     assessment: &RiskAssessment,
-    now: UnixMicros,
-) -> Result<(), Error> {
-    let record = SignalRecord {
+) -> SignalRecord {
+    SignalRecord {
         id: Uuid::now_v7().to_string(),
         session_id: stored.session.id.clone(),
-        signals: Some(*measured),
+        signals: Some(measured),
         assessment: Some(assessment.clone()),
-    };
-    signals::insert(db, stored, &record, now)
+        observed,
+    }
+}
+
+/// A model that tells its tokens seldom knows the window; once it was measured, it is known.
+fn with_known_window(measured: Signals, known: &Signals) -> Signals {
+    let known = measured.estimated_tokens.and(known.context_window);
+    Signals {
+        context_window: measured.context_window.or(known),
+        ..measured
+    }
 }
 
 fn pack_danger_state(
@@ -186,17 +248,32 @@ fn pack_danger_state(
     measured: &Signals,
     level: u32,
 ) -> Result<DangerState, Error> {
-    let stored = sessions::require_owner(db, owner)?;
-    let packed = match task_checkpoints::of_current_task(db, &stored) {
-        Ok((_, mut state, _)) => {
-            state.memory = measured.memory.or(state.memory);
-            Some(PlainState::encode(&state).pack(&state, level)?)
+    let stored = sessions::find(
+        db,
+        sessions::require_owner(db, owner).map(|_| owner.session)?,
+    )?;
+    let (state, task, observation) = match observed_saving::content(db, &stored)? {
+        Some(content) => {
+            let task = TaskOfSave {
+                is_owners: true,
+                ..content.task
+            };
+            (Some(content.state), task, Some(content.observation))
         }
-        Err(error) if error.is_nothing_readable() => None,
-        Err(error) => return Err(error),
+        None => match task_checkpoints::of_current_task(db, &stored) {
+            Ok((_, state, _)) => (Some(state), TaskOfSave::by_name(), None),
+            Err(error) if error.is_nothing_readable() => (None, TaskOfSave::by_name(), None),
+            Err(error) => return Err(error),
+        },
     };
+    let packed = state.map(|mut state| {
+        state.memory = measured.memory.or(state.memory);
+        PlainState::encode(&state).pack(&state, level)
+    });
     Ok(DangerState {
         head: stored.session.head_number,
-        packed,
+        packed: packed.transpose()?,
+        task,
+        observation,
     })
 }

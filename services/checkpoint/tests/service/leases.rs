@@ -10,12 +10,12 @@ use tonic::{Code, Streaming};
 use crate::test_service::{TestService, id, refusal, state};
 
 /// An owner's stream.
-struct Owner {
+pub(crate) struct Owner {
     requests: mpsc::Sender<AttachSessionRequest>,
-    responses: Streaming<AttachSessionResponse>,
+    pub(crate) responses: Streaming<AttachSessionResponse>,
 }
 
-async fn attach(
+pub(crate) async fn attach(
     service: &mut TestService,
     session: &str,
     epoch: u64,
@@ -23,7 +23,7 @@ async fn attach(
     attach_as(service, session, epoch, None).await
 }
 
-async fn attach_as(
+pub(crate) async fn attach_as(
     service: &mut TestService,
     session: &str,
     epoch: u64,

@@ -4,8 +4,14 @@
 
 mod archives;
 mod damage;
+mod ends;
+mod guidance;
 mod leases;
 mod many_tasks;
+mod observed_checkpoints;
+mod observed_events;
+mod observed_rows;
+mod observing;
 mod projects;
 mod recovery;
 mod saving;
@@ -15,3 +21,4 @@ mod session_tasks;
 mod signals;
 mod test_service;
 mod verifying;
+mod windows;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use shim_checkpoint::{Config, database_path};
 use shim_proto::checkpoint::v1::checkpoint_service_client::CheckpointServiceClient;
+use shim_proto::checkpoint::v1::observation_service_client::ObservationServiceClient;
 use shim_proto::checkpoint::v1::signal_service_client::SignalServiceClient;
 use shim_proto::checkpoint::v1::*;
 use shim_runtime::auth::Auth;
@@ -22,6 +23,7 @@ pub(crate) struct TestService {
     pub(crate) folder: TempDir,
     pub(crate) api: CheckpointServiceClient<Channel>,
     pub(crate) signals: SignalServiceClient<Channel>,
+    pub(crate) observations: ObservationServiceClient<Channel>,
     settings: Vec<(String, String)>,
     shutdown: Shutdown,
     server: JoinHandle<()>,
@@ -60,7 +62,8 @@ impl TestService {
         Self {
             folder,
             api: CheckpointServiceClient::new(channel.clone()).max_decoding_message_size(64 << 20),
-            signals: SignalServiceClient::new(channel),
+            signals: SignalServiceClient::new(channel.clone()),
+            observations: ObservationServiceClient::new(channel),
             settings: flags,
             shutdown,
             server,
@@ -70,7 +73,7 @@ impl TestService {
     /// Stops the service, runs `meanwhile` with its database, and starts it again.
     pub(crate) async fn restart(self, meanwhile: impl FnOnce(&std::path::Path)) -> Self {
         self.shutdown.begin();
-        drop((self.api, self.signals));
+        drop((self.api, self.signals, self.observations));
         self.server.await.unwrap();
         let database = database_path(self.folder.path());
         meanwhile(&database);

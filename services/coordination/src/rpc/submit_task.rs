@@ -26,7 +26,7 @@ use super::patterns::keep_names;
 use super::schedule_fields::{self, ScheduleReading};
 use crate::domain::analysis_parts::{may_be_split, named_parts, split_analysis};
 use crate::domain::graph::{Graph, Node};
-use crate::domain::kinds::require_executors;
+use crate::domain::kinds::{payload_faults, require_executors};
 use crate::domain::plan::{JobPlan, plan};
 use crate::living_workers::living_workers;
 use crate::project_size;
@@ -152,6 +152,9 @@ fn check(
         fields.free_form("payload", payload, MAX_PAYLOAD_BYTES);
     }
     fields.parts(job);
+    for (field, rule) in payload_faults(job) {
+        fields.refuse(field, rule);
+    }
     fields.priority("priority", job.priority);
     fields.at_most("max_attempts", job.max_attempts.into(), MAX_ATTEMPTS.into());
     fields.attempt_timeout("timeout", job.timeout.as_ref());

@@ -33,3 +33,4 @@ pub(crate) use at_work::AtWork;
 pub(crate) use context::{Evolver, EvolverLimits, Watch};
 pub(crate) use offer::Offer;
 pub(crate) use options::{CustomTransform, EvolveOptions};
+pub(crate) use propose::Proposals;

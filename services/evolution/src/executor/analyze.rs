@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use shim_proto::coordination::v1::TaskResult;
 use shim_proto::evolution::v1::AnalysisReport;
 use shim_proto::evolution::v1::analyze_workflow_response::Event;
-use shim_proto::limits::evolution::{DEFAULT_ITEMS, MAX_ITEMS};
+use shim_proto::limits::evolution::DEFAULT_ITEMS;
 use shim_proto::limits::task::MAX_RESULT_DATA_BYTES;
 use shim_render::figures::count;
 use shim_render::text::{name, one_line};
@@ -30,24 +30,18 @@ impl Attempt<'_> {
         &self,
         arguments: &Arguments,
     ) -> Result<TaskResult, EvolutionError> {
-        if let Some(share) = arguments.share().map_err(EvolutionError::Arguments)? {
+        if let Some(share) = arguments.share() {
             return self.analyze_part(arguments, share).await;
         }
         let options = AnalysisOptions {
             include: arguments.include.clone(),
             known: self.told_by_parts().await?,
             with_findings: false,
-            first_picture_only: arguments
-                .flag("first_picture_only")
-                .map_err(EvolutionError::Arguments)?,
-            limit: arguments
-                .number("limit", DEFAULT_ITEMS, MAX_ITEMS)
-                .map_err(EvolutionError::Arguments)? as usize,
+            first_picture_only: arguments.flag("first_picture_only"),
+            limit: arguments.number("limit", DEFAULT_ITEMS) as usize,
             ..AnalysisOptions::default()
         };
-        let with_history = arguments
-            .flag("with_work_history")
-            .map_err(EvolutionError::Arguments)?;
+        let with_history = arguments.flag("with_work_history");
         let (events, mut said) = mpsc::channel::<Event>(WAITING);
         let work =
             self.engine

@@ -3,59 +3,45 @@
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
-use shim_proto::coordination::v1::Task;
-use shim_proto::limits::evolution::MAX_PARTS;
+use shim_proto::coordination::v1::{Task, TaskResult};
 use shim_runtime::free_form;
+use shim_runtime::task_payloads::judge;
 
 use crate::domain::analysis::shares::Share;
 
-/// What a task asks for.
+/// What a task asks for. Its payload was judged: what it holds has the right form.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Arguments {
     /// The project, absolute.
     pub(super) path: PathBuf,
+    /// Whether the payload names the project.
+    pub(super) names_path: bool,
     /// Files and folders, relative to it; all if empty.
     pub(super) include: Vec<String>,
     /// The rest of the payload.
-    pub(super) options: Map<String, Value>,
+    options: Map<String, Value>,
+    /// Fields of the payload that other tasks have, with what they are for.
+    unheeded: Vec<(String, String)>,
 }
-
-/// The fields of a payload, for whoever misspells one.
-const FIELDS: [&str; 14] = [
-    "path",
-    "include",
-    "first_picture_only",
-    "with_work_history",
-    "transforms",
-    "limit",
-    "max_functions",
-    "seed",
-    "evolution_id",
-    "agents",
-    "offer",
-    "parts",
-    "part",
-    "nightly",
-];
 
 impl Arguments {
     /// # Errors
     /// What is wrong or missing, and how to give it.
     pub(super) fn of(task: &Task) -> Result<Self, String> {
-        let mut options = task
-            .payload
-            .as_ref()
-            .map(free_form::to_json)
-            .unwrap_or_default();
-        if let Some(unknown) = options.keys().find(|key| !FIELDS.contains(&key.as_str())) {
-            return Err(format!(
-                "payload.{unknown}: there is no such field; there are {}",
-                FIELDS.join(", ")
-            ));
+        let payload = task.payload.clone().unwrap_or_default();
+        let judgement = judge(&task.kind, &payload);
+        if !judgement.faults.is_empty() {
+            let faults = judgement.faults.iter();
+            let faults = faults.map(|(field, rule)| format!("payload.{field}: {rule}"));
+            return Err(faults.collect::<Vec<_>>().join("; "));
         }
-        let path = match options.remove("path") {
-            Some(Value::String(path)) => PathBuf::from(path),
-            Some(_) => return Err("payload.path: must be a text, the project's absolute path".to_owned()),
+        let mut options = free_form::to_json(&payload);
+        for (field, _) in &judgement.unheeded {
+            options.remove(field);
+        }
+        let named = options.remove("path");
+        let path = match named.as_ref().and_then(Value::as_str) {
+            Some(path) => PathBuf::from(path),
             None if Path::new(&task.workspace).is_absolute() => PathBuf::from(&task.workspace),
             // It is found by its id.
             None if options.contains_key("evolution_id") => PathBuf::new(),
@@ -64,96 +50,66 @@ impl Arguments {
                     .to_owned(),
             ),
         };
-        if !path.as_os_str().is_empty() && !path.is_absolute() {
-            return Err(format!("payload.path: {} is not absolute", path.display()));
-        }
         let include = match options.remove("include") {
-            Some(include) => texts("include", &include)?,
+            Some(include) => texts(&include),
             None => files(task, &path)?,
         };
         Ok(Self {
             path,
+            names_path: named.is_some(),
             include,
             options,
+            unheeded: judgement.unheeded,
         })
     }
 
     /// A number of the payload, or `default`.
-    ///
-    /// # Errors
-    /// If it is none, or above `max`.
-    pub(super) fn number(&self, field: &str, default: u32, max: u32) -> Result<u32, String> {
-        let Some(value) = self.options.get(field) else {
-            return Ok(default);
-        };
-        let number = value.as_f64().filter(|it| it.fract() == 0.0);
-        let number = number.filter(|it| (1.0..=f64::from(max)).contains(it));
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "it is a whole number within u32"
-        )]
-        let number = number.map(|it| it as u32);
-        number.ok_or_else(|| format!("payload.{field}: must be a whole number from 1 to {max}"))
+    pub(super) fn number(&self, field: &str, default: u32) -> u32 {
+        u32::try_from(self.long_number(field, default.into())).unwrap_or(default)
+    }
+
+    /// A number of the payload that may be large, or `default`.
+    pub(super) fn long_number(&self, field: &str, default: u64) -> u64 {
+        let number = self.options.get(field).and_then(Value::as_u64);
+        number.unwrap_or(default)
     }
 
     /// The share of the files that the task is about, if it is a part of an analysis.
-    ///
-    /// # Errors
-    /// If it is none of the parts.
-    pub(super) fn share(&self) -> Result<Option<Share>, String> {
-        if !self.options.contains_key("part") {
-            return Ok(None);
-        }
-        let parts = self.number("parts", 1, MAX_PARTS)?;
-        let part = self.number("part", 1, parts)?;
-        Ok(Some(Share { part, parts }))
+    pub(super) fn share(&self) -> Option<Share> {
+        self.options.contains_key("part").then(|| Share {
+            part: self.number("part", 1),
+            parts: self.number("parts", 1),
+        })
     }
 
     /// Whether a field of the payload is set.
-    ///
-    /// # Errors
-    /// If it is neither true nor false.
-    pub(super) fn flag(&self, field: &str) -> Result<bool, String> {
-        match self.options.get(field) {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(*flag),
-            Some(_) => Err(format!("payload.{field}: must be true or false")),
-        }
+    pub(super) fn flag(&self, field: &str) -> bool {
+        self.options.get(field) == Some(&Value::Bool(true))
     }
 
     /// A list of texts of the payload.
-    ///
-    /// # Errors
-    /// If it is none.
-    pub(super) fn list(&self, field: &str) -> Result<Vec<String>, String> {
-        match self.options.get(field) {
-            None => Ok(Vec::new()),
-            Some(list) => texts(field, list),
-        }
+    pub(super) fn list(&self, field: &str) -> Vec<String> {
+        self.options.get(field).map(texts).unwrap_or_default()
     }
 
     /// A text of the payload.
-    ///
-    /// # Errors
-    /// If it is none.
-    pub(super) fn text(&self, field: &str) -> Result<Option<String>, String> {
-        match self.options.get(field) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(format!("payload.{field}: must be a text")),
+    pub(super) fn text(&self, field: &str) -> Option<String> {
+        let text = self.options.get(field).and_then(Value::as_str);
+        text.map(str::to_owned)
+    }
+
+    /// A result that says which fields of the payload were not heeded.
+    pub(super) fn noted(&self, mut result: TaskResult) -> TaskResult {
+        for (field, rule) in &self.unheeded {
+            result.text += &format!("\nnote: payload.{field} was not heeded: it {rule}");
         }
+        result
     }
 }
 
-fn texts(field: &str, value: &Value) -> Result<Vec<String>, String> {
-    let list = value.as_array();
-    let texts = list.and_then(|list| {
-        list.iter()
-            .map(|item| item.as_str().map(str::to_owned))
-            .collect::<Option<Vec<_>>>()
-    });
-    texts.ok_or_else(|| format!("payload.{field}: must be a list of texts"))
+fn texts(list: &Value) -> Vec<String> {
+    let items = list.as_array().into_iter().flatten();
+    items.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// The task's files, relative to the project. A pattern of files is no name: it stands for the folder that it begins with.
@@ -216,7 +172,9 @@ mod tests {
 
     fn task(payload: &Value, workspace: &str, files: &[&str]) -> Task {
         let object = payload.as_object().cloned().unwrap_or_default();
+        let is_application = object.contains_key("evolution_id");
         Task {
+            kind: if is_application { "evolve" } else { "analyze" }.to_owned(),
             payload: free_form::from_json(&object),
             workspace: workspace.to_owned(),
             files: files.iter().map(|it| (*it).to_owned()).collect(),
@@ -245,7 +203,7 @@ mod tests {
         let inner = Arguments::of(&task(&json!({"path": "/w/p"}), "/w", &["p/a.js"])).unwrap();
         assert_eq!(inner.include, ["a.js"]);
         let by_id = Arguments::of(&task(&json!({"evolution_id": "abcdef"}), "", &[])).unwrap();
-        assert_eq!(by_id.text("evolution_id").unwrap().unwrap(), "abcdef");
+        assert_eq!(by_id.text("evolution_id").unwrap(), "abcdef");
     }
 
     #[test]
@@ -283,14 +241,36 @@ mod tests {
             let refused = Arguments::of(&task(&payload, workspace, files)).unwrap_err();
             assert!(refused.contains(words), "{refused}");
         }
-        let wrong = Arguments::of(&task(
-            &json!({"limit": 0, "seed": 1.5, "transforms": [1], "first_picture_only": "yes"}),
+    }
+
+    #[test]
+    fn what_the_payload_holds_is_read_and_what_others_have_is_told() {
+        let given = Arguments::of(&task(
+            &json!({"limit": 7, "first_picture_only": true, "part": 2, "parts": 3, "seed": 5, "path": "/w"}),
             "/w",
             &[],
         ))
         .unwrap();
-        assert!(wrong.number("limit", 5, 100).is_err() && wrong.number("seed", 5, 100).is_err());
-        assert!(wrong.list("transforms").is_err() && wrong.flag("first_picture_only").is_err());
-        assert_eq!(wrong.number("max_functions", 5, 100), Ok(5));
+        assert_eq!((given.number("limit", 5), given.number("seed", 9)), (7, 9));
+        assert!(given.flag("first_picture_only") && !given.flag("with_work_history"));
+        assert_eq!(given.share(), Some(Share { part: 2, parts: 3 }));
+        assert!(given.names_path && given.list("transforms").is_empty());
+        let text = given.noted(TaskResult::default()).text;
+        assert!(
+            text.starts_with(
+                "\nnote: payload.seed was not heeded: it is for tasks of the kind generate_tests"
+            ),
+            "{text}"
+        );
+        let evolving = Task {
+            kind: "generate_tests".to_owned(),
+            ..task(
+                &json!({"seed": 4_503_599_627_370_495_u64, "max_functions": 3}),
+                "/w",
+                &[],
+            )
+        };
+        let given = Arguments::of(&evolving).unwrap();
+        assert_eq!(given.long_number("seed", 0), 4_503_599_627_370_495);
     }
 }

@@ -1,10 +1,11 @@
 //! Tasks of the kind `evolve`: proposals, each of which becomes a task that waits for approval, and the application of one.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use shim_proto::coordination::v1::task_service_client::TaskServiceClient;
 use shim_proto::coordination::v1::{ApprovalGates, SplitPolicy, SubmitTaskRequest, TaskResult};
 use shim_proto::evolution::v1::{Evolution, EvolutionState};
-use shim_proto::limits::evolution::MAX_PROPOSALS;
 use shim_render::figures::count;
 use shim_render::text::{name, one_line, short_id};
 use shim_runtime::free_form;
@@ -18,22 +19,18 @@ use crate::evolver::{EvolveOptions, Watch};
 
 /// Proposals of a task that names no number: somebody looks at each.
 const PROPOSALS: u32 = 5;
-/// What no transform does and agents get from one task: each costs money.
-const MAX_AGENTS: u32 = 20;
 
 impl Attempt<'_> {
     /// Proposes, and submits a task for each proposal that applies it once somebody approved that.
     pub(super) async fn evolve(&self, arguments: &Arguments) -> Result<TaskResult, EvolutionError> {
-        let options = options(arguments).map_err(EvolutionError::Arguments)?;
+        let options = options(arguments);
         let picture = match options.only_new {
             true => Some(self.analysis(arguments).await?.summary),
             false => None,
         };
-        let project = self.engine.project(&arguments.path).await?;
         let proposals = self
             .engine
-            .evolver
-            .propose(&project, &options, &self.sink(), &self.cancel)
+            .propose(&arguments.path, &options, &self.sink(), &self.cancel)
             .await?;
         let mut text = match proposals.evolutions.len() {
             0 => "nothing to propose".to_owned(),
@@ -64,17 +61,21 @@ impl Attempt<'_> {
 
     /// What agents get, if the task asks for that: titles and jobs.
     async fn handed(&self, arguments: &Arguments) -> Result<Vec<(String, String)>, EvolutionError> {
-        let agents = arguments
-            .number("agents", 0, MAX_AGENTS)
-            .map_err(EvolutionError::Arguments)?;
-        match agents {
+        match arguments.number("agents", 0) {
             0 => Ok(Vec::new()),
             agents => self.hand_to_agents(arguments, agents as usize).await,
         }
     }
 
     /// Applies and verifies a proposal: whoever let this task start approved it.
-    pub(super) async fn apply(&self, evolution_id: String) -> Result<TaskResult, EvolutionError> {
+    pub(super) async fn apply(
+        &self,
+        arguments: &Arguments,
+        evolution_id: String,
+    ) -> Result<TaskResult, EvolutionError> {
+        if arguments.names_path {
+            self.check_project(&arguments.path, &evolution_id).await?;
+        }
         let progress = self.sink();
         let watch = Watch {
             progress: &progress,
@@ -97,6 +98,20 @@ impl Attempt<'_> {
             });
         }
         Ok(committed(&evolution))
+    }
+
+    /// Refuses an evolution of another project than the task names.
+    async fn check_project(&self, path: &Path, evolution_id: &str) -> Result<(), EvolutionError> {
+        let named = self.engine.project(path).await?;
+        let found = self.engine.store.evolution(evolution_id).await?;
+        let root = found.evolution.project.unwrap_or_default().root;
+        if named.root() == Path::new(&root) {
+            return Ok(());
+        }
+        Err(EvolutionError::Arguments(format!(
+            "payload.path: evolution {evolution_id} is of {root}, not of {}; leave path out, or name the evolution of that project",
+            named.root().display()
+        )))
     }
 
     /// The task that applies a proposal; empty without a coordination service, where people approve by its id.
@@ -135,14 +150,14 @@ impl Attempt<'_> {
     }
 }
 
-fn options(arguments: &Arguments) -> Result<EvolveOptions, String> {
-    Ok(EvolveOptions {
+fn options(arguments: &Arguments) -> EvolveOptions {
+    EvolveOptions {
         include: arguments.include.clone(),
-        transforms: arguments.list("transforms")?,
+        transforms: arguments.list("transforms"),
         custom: None,
-        limit: arguments.number("limit", PROPOSALS, MAX_PROPOSALS)? as usize,
-        only_new: arguments.flag("nightly")?,
-    })
+        limit: arguments.number("limit", PROPOSALS) as usize,
+        only_new: arguments.flag("nightly"),
+    }
 }
 
 /// A proposal as data of a result.

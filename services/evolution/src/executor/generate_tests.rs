@@ -3,7 +3,7 @@
 use serde_json::json;
 use shim_proto::coordination::v1::TaskResult;
 use shim_proto::evolution::v1::{TestFigures, TestGenerationReport};
-use shim_proto::limits::evolution::{DEFAULT_FUNCTIONS, MAX_FUNCTIONS};
+use shim_proto::limits::evolution::DEFAULT_FUNCTIONS;
 use shim_render::figures::{count, percent};
 use shim_render::text::short_id;
 
@@ -19,14 +19,10 @@ impl Attempt<'_> {
         &self,
         arguments: &Arguments,
     ) -> Result<TaskResult, EvolutionError> {
-        let number = |field, default, max| {
-            let number = arguments.number(field, default, max);
-            number.map_err(EvolutionError::Arguments)
-        };
         let options = Options {
             include: arguments.include.clone(),
-            max_functions: number("max_functions", DEFAULT_FUNCTIONS, MAX_FUNCTIONS)? as usize,
-            seed: seed(u64::from(number("seed", 0, u32::MAX)?)),
+            max_functions: arguments.number("max_functions", DEFAULT_FUNCTIONS) as usize,
+            seed: seed(arguments.long_number("seed", 0)),
             run_limit: self.engine.config.test_timeout,
         };
         let report = self

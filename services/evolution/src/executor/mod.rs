@@ -129,7 +129,8 @@ impl Attempt<'_> {
                 return Err(AttemptFailure::new(TIMED_OUT, &why));
             }
         };
-        done.map_err(|error| failure(self.engine.explained(error)))
+        let noted = done.map(|result| arguments.noted(result));
+        noted.map_err(|error| failure(self.engine.explained(error)))
     }
 
     async fn of_kind(&self, arguments: &Arguments) -> Result<TaskResult, EvolutionError> {
@@ -145,11 +146,11 @@ impl Attempt<'_> {
     }
 
     async fn evolve_as_asked(&self, arguments: &Arguments) -> Result<TaskResult, EvolutionError> {
-        let text = |field| arguments.text(field).map_err(EvolutionError::Arguments);
-        if let Some(evolution_id) = text("evolution_id")? {
-            return self.timed("approve", self.apply(evolution_id)).await;
+        if let Some(evolution_id) = arguments.text("evolution_id") {
+            let applying = self.apply(arguments, evolution_id);
+            return self.timed("approve", applying).await;
         }
-        match text("offer")? {
+        match arguments.text("offer") {
             Some(kind) => self.timed("evolve", self.offer(arguments, &kind)).await,
             None => self.timed("evolve", self.evolve(arguments)).await,
         }

@@ -1,5 +1,7 @@
 //! Which language a file is in, by its name, and how its modules are written.
 
+use shim_proto::limits::evolution::SOURCE_EXTENSIONS;
+
 /// A language of source files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Language {
@@ -23,11 +25,12 @@ pub(crate) enum ModuleKind {
 }
 
 impl Language {
-    /// The language of a file name, and the kind of its modules if the name decides it; `None` for other files.
+    /// The language of a file name, and the kind of its modules if the name decides it; `None` for other files. Names with a
+    /// language are those with one of [`SOURCE_EXTENSIONS`].
     pub(crate) fn of(name: &str) -> Option<(Self, Option<ModuleKind>)> {
         let (stem, extension) = name.rsplit_once('.')?;
         // `.js` alone is a hidden file without extension.
-        if stem.is_empty() {
+        if stem.is_empty() || !SOURCE_EXTENSIONS.contains(&extension) {
             return None;
         }
         Some(match extension {
@@ -67,6 +70,9 @@ mod tests {
         );
         for other in ["a", ".js", "a.json", "a.JS", "a.js.map", "ajs"] {
             assert_eq!(Language::of(other), None, "{other}");
+        }
+        for extension in SOURCE_EXTENSIONS {
+            assert!(Language::of(&format!("a.{extension}")).is_some());
         }
         assert!(Language::Tsx.is_typescript() && !Language::Jsx.is_typescript());
     }

@@ -225,8 +225,11 @@ impl Project {
     }
 }
 
-/// The path as the kernel names it, if it may be worked on.
-fn admitted(path: &Path, roots: &[PathBuf]) -> Result<PathBuf, ProjectError> {
+/// The path as the kernel names it, if it may be worked on: below one of `roots`, which are canonical, wherever links lead.
+///
+/// # Errors
+/// If it is not, or is neither a folder nor a regular file.
+pub(crate) fn admitted(path: &Path, roots: &[PathBuf]) -> Result<PathBuf, ProjectError> {
     let shown = path.display().to_string();
     let not_found = |why: &str| ProjectError::NotFound {
         path: shown.clone(),

@@ -8,6 +8,7 @@ use shim_proto::evolution::v1::{
 };
 use shim_runtime::background::BackgroundTasks;
 
+use super::revert_evolution::Reverting;
 use super::runs::Runs;
 use super::streamed::Calls;
 use crate::config::Config;
@@ -24,6 +25,7 @@ pub(crate) struct Api {
     pub(super) evolving: Runs<EvolveCodeResponse>,
     pub(super) approving: Runs<ApproveEvolutionResponse>,
     pub(super) generating: Runs<GenerateTestsResponse>,
+    pub(super) reverting: Reverting,
 }
 
 impl Api {
@@ -36,6 +38,7 @@ impl Api {
             evolving: Runs::default(),
             approving: Runs::default(),
             generating: Runs::default(),
+            reverting: Reverting::default(),
         }
     }
     /// What long calls work with.

@@ -84,10 +84,8 @@ async fn propose(
     events: &mpsc::Sender<EvolveCodeResponse>,
     cancel: &CancellationToken,
 ) -> Result<(), EvolutionError> {
-    let project = engine.project(path).await?;
     let progress = progress_to(events);
-    let proposing = engine.evolver.propose(&project, options, &progress, cancel);
-    let proposals = Box::pin(proposing).await?;
+    let proposals = Box::pin(engine.propose(path, options, &progress, cancel)).await?;
     let evolutions = proposals.evolutions.into_iter().map(Event::Evolution);
     for event in evolutions.chain([Event::Summary(proposals.summary)]) {
         // A reader that has gone is seen by the run.

@@ -1,7 +1,7 @@
 //! The rules of this service's messages, on top of the shared rules of single fields.
 
 use std::ops::{Deref, DerefMut};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use shim_proto::limits::MAX_PATH_BYTES;
 use shim_proto::limits::evolution::{
@@ -62,15 +62,7 @@ impl Fields {
             return;
         }
         for (i, path) in include.iter().enumerate() {
-            let field = format!("include[{i}]");
-            self.required_line(&field, path, MAX_PATH_BYTES);
-            let is_below = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-            if !path.trim().is_empty() && !Path::new(path).components().all(is_below) {
-                self.refuse(
-                    field,
-                    "must be relative to path and stay below it: without / at its beginning and without ..",
-                );
-            }
+            self.path_below(&format!("include[{i}]"), path, MAX_PATH_BYTES);
         }
     }
 
@@ -96,16 +88,7 @@ impl Fields {
 
     /// An evolution's id, or its beginning or end.
     pub(super) fn evolution_id(&mut self, id: &str) {
-        let is_part = |byte: u8| byte.is_ascii_hexdigit() || byte == b'-';
-        if !(MIN_ID_BYTES..=MAX_ID_BYTES).contains(&id.len()) || !id.bytes().all(is_part) {
-            self.refuse(
-                "evolution_id",
-                format!(
-                    "must be an id such as 01890a5d-ac96-774b-bcce-b302099a8057, or {MIN_ID_BYTES} or more of its first or last characters; it has {} bytes",
-                    id.len()
-                ),
-            );
-        }
+        self.part_of_id("evolution_id", id, MIN_ID_BYTES..=MAX_ID_BYTES);
     }
 
     /// Why something is rejected or taken back.

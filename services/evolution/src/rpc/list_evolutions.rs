@@ -21,7 +21,8 @@ pub(super) async fn handle(
         DEFAULT_PAGE_SIZE,
         MAX_PAGE_SIZE,
     );
-    let before = page_token(&mut fields, &request.page_token);
+    let scope = scope(&request);
+    let before = page_token(&mut fields, &request.page_token, &scope);
     fields.finish()?;
 
     let root = match path {
@@ -33,11 +34,15 @@ pub(super) async fn handle(
         states,
         before,
     };
-    let found = api.store.list_evolutions(filter, limit).await?;
-    let is_full = found.len() == usize::try_from(limit).unwrap_or(usize::MAX);
-    let last = found.last().filter(|_| is_full);
+    // One more tells whether there is a next page.
+    let mut found = api.store.list_evolutions(filter, limit + 1).await?;
+    let is_last = found.len() <= limit as usize;
+    found.truncate(limit as usize);
+    let last = found.last().filter(|_| !is_last);
     Ok(ListEvolutionsResponse {
-        next_page_token: last.map(|(row, _)| row.to_string()).unwrap_or_default(),
+        next_page_token: last
+            .map(|(row, _)| format!("{row}.{scope}"))
+            .unwrap_or_default(),
         evolutions: found.into_iter().map(|(_, evolution)| evolution).collect(),
     })
 }
@@ -63,11 +68,25 @@ fn states(fields: &mut Fields, states: &[i32]) -> Vec<EvolutionState> {
     known
 }
 
-fn page_token(fields: &mut Fields, token: &str) -> Option<i64> {
+/// What a list is of: a token goes on with the list that it was given for, and with no other.
+fn scope(request: &ListEvolutionsRequest) -> String {
+    let mut states = request.states.clone();
+    states.sort_unstable();
+    states.dedup();
+    let list = format!("{states:?} {}", request.path);
+    let digits = blake3::hash(list.as_bytes()).to_hex();
+    digits.get(..16).unwrap_or_default().to_owned()
+}
+
+fn page_token(fields: &mut Fields, token: &str, scope: &str) -> Option<i64> {
     if token.is_empty() {
         return None;
     }
-    let row = token.parse().ok().filter(|row| *row > 0);
+    let row = token.split_once('.').filter(|(_, of)| *of == scope);
+    let row = row.and_then(|(row, _)| {
+        let number = row.parse::<i64>().ok()?;
+        (number > 0 && number.to_string() == row).then_some(number)
+    });
     if row.is_none() {
         fields.refuse_page_token();
     }

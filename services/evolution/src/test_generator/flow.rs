@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shim_proto::evolution::v1::{Project as ProjectMessage, TestGenerationReport, UnreadFile};
+use shim_proto::evolution::v1::{
+    DroppedTests, Project as ProjectMessage, TestGenerationReport, UnreadFile,
+};
 
 use super::bench::Bench;
 use super::context::{OnFunction, Options, Tools};
@@ -58,6 +60,13 @@ pub(super) async fn generate(
         unread_files: unread,
         ..report
     })
+}
+
+/// Why no call of a function makes a test: what most of its calls have in common.
+fn no_test(reasons: &[DroppedTests]) -> String {
+    let most = reasons.iter().max_by_key(|it| it.count);
+    let why = most.map(|it| format!(": {}", it.reason));
+    format!("no call of it makes a test{}", why.unwrap_or_default())
 }
 
 /// The modules that export functions, and all files that were not read.
@@ -186,12 +195,12 @@ impl Generation<'_> {
             for function in &module.functions {
                 match subject(module, function, first, second) {
                     Ok((subject, reasons)) => {
-                        if let Some(told) = self.told.get_mut(&function.id) {
-                            told.dropped = reasons;
-                        }
                         let made = candidates(&subject, &mut next_id);
                         if made.is_empty() {
-                            self.skip(function.id, "no call of it makes a test".to_owned());
+                            self.skip(function.id, no_test(&reasons));
+                        }
+                        if let Some(told) = self.told.get_mut(&function.id) {
+                            told.dropped = reasons;
                         }
                         tests.extend(made);
                     }

@@ -35,6 +35,7 @@ struct Target<'a> {
     access: &'a str,
     name: &'a str,
     member: &'a str,
+    kind: &'a str,
 }
 
 #[derive(Serialize)]
@@ -153,6 +154,7 @@ impl Screening<'_> {
                     access: &it.access,
                     name: &it.exported,
                     member: &it.member,
+                    kind: &it.kind,
                 })
                 .collect(),
             tests: tests.collect(),

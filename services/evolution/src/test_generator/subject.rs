@@ -31,7 +31,8 @@ pub(super) fn subject<'a>(
     let subject = Subject {
         id: function.id,
         name: &function.name,
-        is_class: function.is_class(),
+        makes_instances: function.makes_instances(),
+        is_factory: function.is_factory(),
         parameters: function
             .parameters
             .iter()

@@ -42,7 +42,8 @@ pub(super) struct FoundFunction {
     pub(super) holder: String,
     /// The method of the holder that it is; empty for the holder itself.
     pub(super) member: String,
-    /// `function`, or `class` for one whose inputs are sequences of calls on an instance.
+    /// `function`, `class` for one whose inputs are sequences of calls on an instance, or `factory` for a function that makes
+    /// instances when it is called.
     pub(super) kind: String,
     pub(super) exported: String,
     pub(super) access: String,
@@ -83,8 +84,14 @@ impl FoundFunction {
         std::iter::once(own).chain(self.ranges.iter().copied())
     }
 
-    pub(super) fn is_class(&self) -> bool {
-        self.kind == "class"
+    /// Whether its inputs are sequences of calls on what it makes.
+    pub(super) fn makes_instances(&self) -> bool {
+        self.kind == "class" || self.is_factory()
+    }
+
+    /// Whether a call of it, without `new`, makes an instance.
+    pub(super) fn is_factory(&self) -> bool {
+        self.kind == "factory"
     }
 }
 

@@ -222,6 +222,34 @@ async fn node_is_believed_only_when_all_agrees() {
 }
 
 #[tokio::test]
+async fn a_filter_of_names_that_matches_nothing_proves_nothing() {
+    let bench = Bench::new();
+    for (script, head) in [
+        ("mocha -g nothing test/*.js", "const test = global.it;"),
+        ("jest -t nothing", ""),
+        ("vitest run -t nothing", "import { test } from 'vitest';"),
+        (
+            "node --test --test-name-pattern=nothing",
+            "const { test } = require('node:test');",
+        ),
+    ] {
+        let package = format!(r#"{{"name":"p","scripts":{{"test":"{script}"}}}}"#);
+        let text = format!("{head}\ntest('a', () => {{}});\n");
+        let name = script.split(' ').next().unwrap();
+        let files = [
+            ("package.json", package.as_str()),
+            ("test/a.test.js", &text),
+        ];
+        let run = bench.run(&bench.project(name, &files), 30).await;
+        assert_eq!(
+            (word(&run), run.passed),
+            ("no tests", 0),
+            "{script}: {run:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn other_programs_are_judged_by_exit_code_and_tap() {
     let bench = Bench::new();
     let tap = r"console.log('TAP version 13\nok 1 a\nnot ok 2 b\n1..2'); process.exit(0);";

@@ -6,7 +6,7 @@ const path = require('node:path');
 const { specOfType, specOfUse } = require('../tests/types.js');
 const { casesOf } = require('../tests/inputs.js');
 const { arbitrariesOf } = require('../tests/arbitraries.js');
-const { classOf, methodsOf, prototypeOf, usesThis } = require('../tests/members.js');
+const { classOf, factoryOf, isInstance, methodsOf, prototypeOf, usesThis } = require('../tests/members.js');
 const { sequencesOf } = require('../tests/sequences.js');
 
 module.exports = async ({ root, files, seed }, context) => {
@@ -54,7 +54,7 @@ function isEsm(ts, sourceFile) {
   );
 }
 
-// What a module exports and can be called: functions, methods of objects, classes.
+// What a module exports and can be called: functions, methods of objects and instances, classes, functions that make objects.
 function functionsOf(ts, checker, sourceFile, fc, seed) {
   const module = checker.getSymbolAtLocation(sourceFile) ?? sourceFile.symbol;
   const found = new Map();
@@ -88,7 +88,7 @@ function functionsOf(ts, checker, sourceFile, fc, seed) {
     const signatures = type.getCallSignatures();
     // The members of a module that is an object are its names.
     if (signatures.length === 0 && access === 'whole') return;
-    if (signatures.length === 0 && type.symbol?.flags & ts.SymbolFlags.ObjectLiteral) {
+    if (signatures.length === 0 && (type.symbol?.flags & ts.SymbolFlags.ObjectLiteral || isInstance(ts, type))) {
       const holder = access === 'named' ? name : plainName(name, sourceFile);
       for (const method of methodsOf(ts, type, sourceFile)) addFunction({ ...at, ...method, holder, member: method.name });
       return;
@@ -109,6 +109,8 @@ function functionsOf(ts, checker, sourceFile, fc, seed) {
     if (access === 'named' && !isEsm(ts, sourceFile) && usesThis(ts, node)) {
       return addFunction({ node, signature: signatures[0], access: 'whole', exported: base, holder: plainName(base, sourceFile), member: exported });
     }
+    const factory = factoryOf(ts, checker, node, signatures[0], sourceFile);
+    if (factory) return addClass(factory, { ...at, holder });
     addFunction({ ...at, node, signature: signatures[0], holder, member: '' });
   }
 
@@ -207,8 +209,8 @@ function described({ ts, checker, sourceFile, fc, seed }, { node, signature, acc
   };
 }
 
-// A class, whose inputs are sequences of calls on its instances.
-function describedClass({ ts, checker, sourceFile, fc, seed }, { constructor, isError, methods, state, ranges }, { access, exported, holder }) {
+// A class, or a function that makes objects: its inputs are sequences of calls on what it makes.
+function describedClass({ ts, checker, sourceFile, fc, seed }, { kind = 'class', constructor, isError, methods, state, ranges }, { access, exported, holder }) {
   const argumentsOf = (node) => {
     const signature = checker.getSignatureFromDeclaration(node);
     const parameters = node.parameters.map((parameter, at) => parameterOf(ts, checker, node, signature, parameter, at));
@@ -224,7 +226,7 @@ function describedClass({ ts, checker, sourceFile, fc, seed }, { constructor, is
     member: '',
     exported,
     access,
-    kind: 'class',
+    kind,
     ...first,
     ranges: rest.map(({ start, end }) => ({ start, end })),
     parameters: [],

@@ -112,4 +112,38 @@ function prototypeOf(ts, node, name, sourceFile) {
   return { constructor: node, isError: false, methods: methods.filter((method) => isPlain(method.name)), state: [...state].filter(isPlain).slice(0, 8), ranges: [node, ...methods.map((method) => method.node)] };
 }
 
-module.exports = { usesThis, methodsOf, classOf, prototypeOf };
+// Whether values of a type are instances of a class that stands in a source.
+function isInstance(ts, type) {
+  const isOfClass = Boolean(type.symbol && type.symbol.flags & ts.SymbolFlags.Class) && type.getConstructSignatures().length === 0;
+  return isOfClass && type.symbol.declarations.some((declaration) => !declaration.getSourceFile().isDeclarationFile);
+}
+
+// A function whose result has methods that stand in its file, in the form of a class: the call makes the instance. `undefined` for
+// other functions.
+function factoryOf(ts, checker, node, signature, sourceFile) {
+  const type = checker.getReturnTypeOfSignature(signature);
+  if (type.isUnion() || type.getCallSignatures().length > 0 || type.symbol === undefined) return undefined;
+  const [methods, state] = [[], []];
+  for (const member of type.getProperties()) {
+    const method = functionOf(ts, member, sourceFile) ?? shorthandOf(ts, checker, member, sourceFile);
+    const declaration = member.valueDeclaration;
+    if (!declaration || declaration.getSourceFile() !== sourceFile || !isPublic(ts, member, declaration)) continue;
+    if (method) methods.push({ name: member.name, node: method });
+    else if (!(member.flags & ts.SymbolFlags.SetAccessor) || member.flags & ts.SymbolFlags.GetAccessor) state.push(member.name);
+  }
+  if (methods.length === 0) return undefined;
+  return { kind: 'factory', constructor: node, isError: false, methods, state: state.slice(0, 8), ranges: [node] };
+}
+
+// The function that a member such as `{ push }` stands for.
+function shorthandOf(ts, checker, member, sourceFile) {
+  const shorthand = member.declarations?.find((declaration) => ts.isShorthandPropertyAssignment(declaration));
+  const meant = shorthand && checker.getShorthandAssignmentValueSymbol(shorthand);
+  for (const declaration of meant?.declarations ?? []) {
+    const node = ts.isVariableDeclaration(declaration) ? declaration.initializer : declaration;
+    if (node && ts.isFunctionLike(node) && node.body && node.getSourceFile() === sourceFile) return node;
+  }
+  return undefined;
+}
+
+module.exports = { usesThis, methodsOf, classOf, prototypeOf, factoryOf, isInstance };

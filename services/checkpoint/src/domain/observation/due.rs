@@ -69,8 +69,8 @@ pub(crate) fn due(
     if moments.turn_ended {
         return Some(CheckpointTrigger::TurnEnd);
     }
-    let is_pace = unsaved.calls >= pace.every_calls
-        || now.since(UnixMicros(unsaved.since)) >= pace.every;
+    let is_pace =
+        unsaved.calls >= pace.every_calls || now.since(UnixMicros(unsaved.since)) >= pace.every;
     match (unsaved.is_owned, moments.read_transcript) {
         (false, true) => Some(CheckpointTrigger::Transcript),
         (false, false) => Some(CheckpointTrigger::Observed),

@@ -12,6 +12,9 @@ use super::{KeptSubagent, Observation, bounds, micros, plan};
 /// What a transcript tells within this time of what a hook told may be the same, in microseconds.
 const SAME_MOMENT: u64 = 60_000_000;
 
+/// Beginnings of processes that are remembered.
+const MAX_STARTS: usize = 32;
+
 /// What the store knows of an event beside the observation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
@@ -77,6 +80,10 @@ fn start(it: &mut Observation, started: &SessionStarted, at: i64) -> bool {
     // A compaction goes on in the same process, with the same calls in hand.
     if started.source() != SessionStartSource::Compact {
         it.times.started = it.times.started.max(at);
+        let place = it.starts.partition_point(|start| *start < at);
+        it.starts.insert(place, at);
+        it.starts
+            .drain(..it.starts.len().saturating_sub(MAX_STARTS));
     }
     if started.context_tokens.is_some() || !started.model.is_empty() {
         let usage = UsageMeasured {
@@ -107,6 +114,12 @@ fn submit(
         return !is_retold;
     }
     state.prompts += 1;
+    note_turn(
+        &mut it.turn_prompt_id,
+        &mut times.turn_prompted,
+        &prompt.prompt_id,
+        at,
+    );
     if times.first_prompted == 0 || at < times.first_prompted {
         times.first_prompted = at;
         state.first_prompt.clone_from(&prompt.text);
@@ -117,6 +130,16 @@ fn submit(
         state.prompted_at = Some(shim_sqlite::UnixMicros(at).into());
     }
     true
+}
+
+/// Which prompt began the newest turn, and when: of prompts of one turn the first.
+fn note_turn(turn: &mut String, began: &mut i64, prompt_id: &str, at: i64) {
+    if !prompt_id.is_empty() && turn == prompt_id {
+        *began = (*began).min(at);
+    } else if at >= *began {
+        *began = at;
+        prompt_id.clone_into(turn);
+    }
 }
 
 fn begin_call(
@@ -289,10 +312,10 @@ fn settle(it: &mut Observation) {
     it.state.is_in_turn = times.turn_began > times.turn_ended.max(times.started);
     let is_over = times.ended > 0 && times.ended >= times.active;
     it.state.ended = is_over.then_some(it.end_reason);
-    // A call that an earlier process of the client began is told until the conversation goes on.
-    let goes_on = times.turn_began > times.started;
-    let lost = if goes_on { times.started } else { 0 };
-    let own_over = times.turn_ended.max(times.prompted).max(lost);
+    // A call that an earlier process of the client began is told until the conversation goes on in a later one.
+    let earlier = it.starts.iter().rfind(|start| **start < times.turn_began);
+    let lost = earlier.copied().unwrap_or(0);
+    let own_over = times.turn_ended.max(times.turn_prompted).max(lost);
     let subagents = &it.subagents;
     it.state.open_tool_calls.retain(|call| {
         let began = micros(call.started_at.as_ref());

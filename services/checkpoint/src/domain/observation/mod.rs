@@ -12,6 +12,12 @@ mod plan;
 pub(crate) mod state;
 
 #[cfg(test)]
+mod binding_test;
+#[cfg(test)]
+mod order_test;
+#[cfg(test)]
+mod state_test;
+#[cfg(test)]
 mod tests;
 
 use prost_types::Timestamp;
@@ -57,6 +63,12 @@ pub(crate) struct Observation {
     /// Why the client ended the conversation when it did so last.
     #[prost(int32, tag = "12")]
     end_reason: i32,
+    /// When processes of the client began with the conversation, the newest of them.
+    #[prost(int64, repeated, tag = "14")]
+    starts: Vec<i64>,
+    /// The client's id of the prompt that began the newest turn.
+    #[prost(string, tag = "15")]
+    turn_prompt_id: String,
     /// The client's summary of the last compaction; kept apart, since it is large and seldom changes.
     #[prost(string, tag = "13")]
     pub(crate) compaction_summary: String,
@@ -97,6 +109,9 @@ struct Times {
     ended: i64,
     #[prost(int64, tag = "13")]
     measured: i64,
+    /// The prompt that began the newest turn: one that a person gives while the model works belongs to the same turn.
+    #[prost(int64, tag = "14")]
+    turn_prompted: i64,
 }
 
 /// A step of the model's list, also after it was taken off.
@@ -104,8 +119,11 @@ struct Times {
 struct KeptStep {
     #[prost(message, required, tag = "1")]
     step: PlanStep,
+    /// When its status changed last, and its text.
     #[prost(int64, tag = "2")]
     changed: i64,
+    #[prost(int64, tag = "3")]
+    worded: i64,
 }
 
 /// A subagent that began, ended, or both.
@@ -169,7 +187,8 @@ pub(crate) fn micros(time: Option<&Timestamp>) -> i64 {
 pub(crate) enum Half<'a> {
     CallStarted(&'a str),
     CallFinished(&'a str),
-    Prompt(&'a str),
+    /// By the client's id of the turn's prompt, and the words: prompts that are given while the model works share the id.
+    Prompt(&'a str, &'a str),
 }
 
 impl<'a> Half<'a> {
@@ -179,7 +198,7 @@ impl<'a> Half<'a> {
             Event::ToolCallStarted(call) => Some(Self::CallStarted(&call.tool_use_id)),
             Event::ToolCallFinished(call) => Some(Self::CallFinished(&call.tool_use_id)),
             Event::PromptSubmitted(prompt) if !prompt.prompt_id.is_empty() => {
-                Some(Self::Prompt(&prompt.prompt_id))
+                Some(Self::Prompt(&prompt.prompt_id, prompt.text.trim()))
             }
             _ => None,
         }
@@ -190,20 +209,24 @@ impl<'a> Half<'a> {
         match self {
             Self::CallStarted(id) => Some(Self::CallFinished(id)),
             Self::CallFinished(id) => Some(Self::CallStarted(id)),
-            Self::Prompt(_) => None,
+            Self::Prompt(..) => None,
         }
     }
 
     /// What tells it from all other halves of its session.
     pub(crate) fn key(self) -> [u8; 12] {
-        let (kind, id) = match self {
-            Self::CallStarted(id) => (b's', id),
-            Self::CallFinished(id) => (b'f', id),
-            Self::Prompt(id) => (b'p', id),
+        let (kind, id, words) = match self {
+            Self::CallStarted(id) => (b's', id, ""),
+            Self::CallFinished(id) => (b'f', id, ""),
+            Self::Prompt(id, words) => (b'p', id, words),
         };
         let mut hasher = blake3::Hasher::new();
         hasher.update(&[kind]);
         hasher.update(id.as_bytes());
+        if !words.is_empty() {
+            hasher.update(&[0]);
+            hasher.update(words.as_bytes());
+        }
         let mut key = [0; 12];
         hasher.finalize_xof().fill(&mut key);
         key

@@ -25,14 +25,17 @@ fn replace(kept: &mut Vec<KeptStep>, planned: &mut i64, steps: &[PlanStep], at: 
         .into_iter()
         .filter(|step| step.changed > at)
         .collect();
-    for step in steps {
-        kept.push(KeptStep {
-            step: step.clone(),
-            changed: at,
-        });
+    kept.extend(steps.iter().map(|step| new(step, at)));
+    for it in later {
+        change(kept, &it.step, it.changed);
     }
-    for step in later {
-        change(kept, &step.step, step.changed);
+}
+
+fn new(told: &PlanStep, at: i64) -> KeptStep {
+    KeptStep {
+        step: told.clone(),
+        changed: at,
+        worded: if told.text.is_empty() { 0 } else { at },
     }
 }
 
@@ -43,19 +46,14 @@ fn change(kept: &mut Vec<KeptStep>, told: &PlanStep, at: i64) {
     };
     let Some(known) = kept.iter_mut().find(is_it) else {
         // A change of a step whose beginning was not seen names nothing that could be shown before its text is known.
-        kept.push(KeptStep {
-            step: told.clone(),
-            changed: at,
-        });
-        return;
+        return kept.push(new(told, at));
     };
     if at >= known.changed {
         known.changed = at;
         known.step.status = told.status;
-        if !told.text.is_empty() {
-            known.step.text.clone_from(&told.text);
-        }
-    } else if known.step.text.is_empty() {
+    }
+    if at >= known.worded && !told.text.is_empty() {
+        known.worded = at;
         known.step.text.clone_from(&told.text);
     }
 }
@@ -64,15 +62,15 @@ fn change(kept: &mut Vec<KeptStep>, told: &PlanStep, at: i64) {
 pub(super) fn shown(kept: &[KeptStep]) -> Vec<PlanStep> {
     let shown = kept.iter().map(|kept| &kept.step);
     let shown = shown.filter(|step| step.status() != PlanStepStatus::Deleted);
-    shown.filter(|step| !step.text.is_empty()).cloned().collect()
+    shown
+        .filter(|step| !step.text.is_empty())
+        .cloned()
+        .collect()
 }
 
 /// Drops one step, the least that is lost: one taken off, else the first that is done, else the first.
 pub(super) fn drop_one(kept: &mut Vec<KeptStep>) -> bool {
-    let of = |status| {
-        kept.iter()
-            .position(|kept| kept.step.status() == status)
-    };
+    let of = |status| kept.iter().position(|kept| kept.step.status() == status);
     let place = of(PlanStepStatus::Deleted).or_else(|| of(PlanStepStatus::Done));
     let place = place.or((!kept.is_empty()).then_some(0));
     place.map(|place| kept.remove(place)).is_some()

@@ -23,8 +23,14 @@ pub(crate) fn told_task<'a>(
     tasks: &'a [SessionTask],
     observation: &Observation,
 ) -> Option<&'a SessionTask> {
-    let told = tasks.first().filter(|task| task.task_key != OBSERVED_TASK)?;
-    let saved = to_unix_micros(told.saved_at.as_ref().or(session.last_checkpoint_at.as_ref()));
+    let told = tasks
+        .first()
+        .filter(|task| task.task_key != OBSERVED_TASK)?;
+    let saved = to_unix_micros(
+        told.saved_at
+            .as_ref()
+            .or(session.last_checkpoint_at.as_ref()),
+    );
     let saved = saved.map_or(0, |at| at.0);
     let goes_on = is_open(told) || observation.times.prompted <= saved;
     goes_on.then_some(told)
@@ -68,7 +74,11 @@ pub(crate) fn observed_only(observation: &Observation) -> CheckpointState {
         current_task: task_text(&observed),
         task_key: OBSERVED_TASK.into(),
         is_task_observed: true,
-        progress: if is_done(&observed, observation) { 1.0 } else { 0.0 },
+        progress: if is_done(&observed, observation) {
+            1.0
+        } else {
+            0.0
+        },
         next_steps: steps(false),
         completed_steps: steps(true),
         active_files: edited.map(file).collect(),

@@ -49,13 +49,18 @@ pub(crate) fn bind_client(
 /// Whether the sessions of older versions were looked through.
 pub(crate) fn are_filled(db: &Connection) -> Result<bool, Error> {
     let done: Option<i64> = db
-        .query_row("SELECT done FROM conversations_filled", [], |row| row.get(0))
+        .query_row("SELECT done FROM conversations_filled", [], |row| {
+            row.get(0)
+        })
         .optional()?;
     Ok(done == Some(1))
 }
 
 /// Notes that they were.
 pub(crate) fn mark_filled(db: &Connection) -> Result<(), Error> {
-    db.execute("INSERT OR REPLACE INTO conversations_filled VALUES (1, 1)", [])?;
+    db.execute(
+        "INSERT OR REPLACE INTO conversations_filled VALUES (1, 1)",
+        [],
+    )?;
     Ok(())
 }

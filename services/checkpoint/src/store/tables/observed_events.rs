@@ -29,7 +29,9 @@ pub(crate) fn session_of(db: &Connection, id: Uuid) -> Result<Option<i64>, Error
 /// Whether this half is kept for the session.
 pub(crate) fn has_half(db: &Connection, session: i64, half: Half<'_>) -> Result<bool, Error> {
     Ok(db
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM observed_events WHERE session = ?1 AND half = ?2)")?
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM observed_events WHERE session = ?1 AND half = ?2)",
+        )?
         .query_row(params![session, half.key()], |row| row.get(0))?)
 }
 
@@ -110,7 +112,8 @@ pub(crate) fn drop_until(
     Ok(())
 }
 
-fn count(db: &Connection, session: i64) -> Result<u64, Error> {
+/// How many events of a session are kept.
+pub(crate) fn count(db: &Connection, session: i64) -> Result<u64, Error> {
     let count: i64 = db
         .prepare_cached("SELECT count(*) FROM observed_events WHERE session = ?1")?
         .query_row([session], |row| row.get(0))?;
@@ -153,9 +156,14 @@ fn decode(row: &Row<'_>) -> rusqlite::Result<Option<ObservedEvent>> {
     let record = column::bytes(row, 1)?.unwrap_or_default();
     let hash = column::bytes(row, 2)?.unwrap_or_default();
     let is_whole = hash_chain::hash(record) == hash;
-    let event = is_whole.then(|| ObservedEvent::decode(record).ok()).flatten();
+    let event = is_whole
+        .then(|| ObservedEvent::decode(record).ok())
+        .flatten();
     if event.is_none() {
-        tracing::error!(row_id, "the row of an observed event is damaged; it is not served");
+        tracing::error!(
+            row_id,
+            "the row of an observed event is damaged; it is not served"
+        );
     }
     Ok(event)
 }

@@ -8,13 +8,15 @@ use super::column;
 use super::stored_session::StoredSession;
 use super::tally;
 use crate::domain::hash_chain;
-use crate::domain::risk::RiskHistory;
+use crate::domain::risk::{RiskHistory, merged};
 use crate::error::Error;
 use shim_sqlite::{UnixMicros, to_unix_micros};
 
 /// Snapshots a usual latency is the mean of, and how few are too few to tell.
 const LATENCY_WINDOW: u32 = 10;
 const LATENCY_MINIMUM: usize = 3;
+/// Snapshots of the client among which one that the model told is looked for.
+const TOLD_WITHIN: u32 = 60;
 
 /// Keeps a snapshot and counts it in its session, which the caller writes back.
 pub(crate) fn insert(
@@ -75,13 +77,18 @@ pub(crate) fn after_row(
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The newest snapshot's signals, or none measured.
+/// The newest snapshot's signals, or none measured. What a client measured leaves out most: beside it stands what the model
+/// told last.
 pub(crate) fn newest(db: &Connection, session: i64) -> Result<Signals, Error> {
-    let newest = list(db, session, i64::MAX, 1)?.into_iter().next();
-    Ok(newest
-        .and_then(|(_, record)| record)
-        .and_then(|record| record.signals)
-        .unwrap_or_default())
+    let mut newest = Signals::default();
+    for (_, record) in list(db, session, i64::MAX, TOLD_WITHIN)? {
+        let Some(record) = record else { continue };
+        newest = merged(newest, &record.signals.unwrap_or_default());
+        if !record.observed {
+            break;
+        }
+    }
+    Ok(newest)
 }
 
 /// What the risk is judged against.

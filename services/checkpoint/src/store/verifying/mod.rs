@@ -4,6 +4,7 @@
 //! service may run meanwhile: one read transaction sees one moment. (C) A time limit ends the reading early, and the report says so.
 
 mod checkpoints;
+mod observed;
 mod other_tables;
 mod report;
 mod schema_objects;
@@ -33,11 +34,12 @@ pub(crate) fn verify(database: &Path, scope: &VerifyScope) -> Result<VerifyRepor
     db.busy_timeout(std::time::Duration::from_secs(5))?;
     db.execute_batch("PRAGMA trusted_schema = OFF; BEGIN")?;
     let mut found = Findings::new(scope);
-    let looks: [Look; 5] = [
+    let looks: [Look; 6] = [
         schema_objects::look,
         sessions::look,
         checkpoints::look,
         other_tables::look,
+        observed::look,
         sealed::look,
     ];
     for look in looks {

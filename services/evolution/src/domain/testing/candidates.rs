@@ -150,7 +150,9 @@ pub(crate) struct Subject<'a> {
     /// Its name.
     pub(crate) name: &'a str,
     /// Whether its calls are sequences on instances.
-    pub(crate) is_class: bool,
+    pub(crate) makes_instances: bool,
+    /// Whether a call of it, without `new`, makes an instance.
+    pub(crate) is_factory: bool,
     /// Names of its parameters.
     pub(crate) parameters: Vec<&'a str>,
     /// Its usable calls.
@@ -168,13 +170,13 @@ const MAX_INPUT_CHARS: usize = 80;
 pub(crate) fn candidates(subject: &Subject<'_>, next_id: &mut u32) -> Vec<Candidate> {
     let mut claims: Vec<(Claim, &Seen)> = Vec::new();
     for call in &subject.calls {
-        if !subject.is_class {
+        if !subject.makes_instances {
             claims.push((claim_of(call), call.seen));
-        } else if let Some(sequence) = sequence(call.args, call.seen) {
+        } else if let Some(sequence) = sequence(call.args, call.seen, subject.is_factory) {
             claims.push((Claim::Sequence(sequence), call.seen));
         }
     }
-    if subject.is_class {
+    if subject.makes_instances {
         return numbered(subject.id, claims, next_id);
     }
     if let Some(call) = subject.calls.iter().find(|call| call.seen.value.is_some()) {

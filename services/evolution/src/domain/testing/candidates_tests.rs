@@ -41,7 +41,8 @@ fn properties_follow_from_types_and_names() {
     let subject = Subject {
         id: 1,
         name: "encodeText",
-        is_class: false,
+        makes_instances: false,
+        is_factory: false,
         parameters: vec!["text"],
         calls: random(&inputs, &values),
         siblings: vec![("encodeText", 1), ("decodeText", 2)],
@@ -69,7 +70,8 @@ fn bounds_are_known_by_their_names() {
     let subject = Subject {
         id: 1,
         name: "clamp",
-        is_class: false,
+        makes_instances: false,
+        is_factory: false,
         parameters: vec!["value", "min", "max"],
         calls: random(&inputs, &values),
         siblings: Vec::new(),
@@ -92,7 +94,8 @@ fn few_or_constant_results_are_no_property() {
     let subject = |calls| Subject {
         id: 1,
         name: "one",
-        is_class: false,
+        makes_instances: false,
+        is_factory: false,
         parameters: vec!["value"],
         calls,
         siblings: Vec::new(),

@@ -93,6 +93,7 @@ pub(crate) fn unusable(first: &Seen, second: Option<&Seen>) -> Option<&'static s
         }
         (Some(_), _) => None,
         (None, Some(_)) => None,
+        (None, None) if first.value_type == "function" => Some("returns a function"),
         (None, None) => Some("returns what has no literal"),
     }
 }

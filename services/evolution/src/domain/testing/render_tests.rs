@@ -184,6 +184,7 @@ fn titles_are_short_and_differ() {
 fn sequence(steps: &[&str], expected: &str, state: &[(&str, &str)]) -> Claim {
     let state = state.iter();
     Claim::Sequence(Sequence {
+        is_made_by_call: false,
         steps: texts(steps),
         expected: expected.to_owned(),
         throws: None,
@@ -218,6 +219,7 @@ fn sequences_are_calls_on_an_instance_with_its_state_afterwards() {
 /// A push that an instance of no size refuses.
 fn full() -> Claim {
     Claim::Sequence(Sequence {
+        is_made_by_call: false,
         steps: texts(&["0", "push(1)"]),
         expected: String::new(),
         throws: Some(Thrown {
@@ -253,6 +255,30 @@ const SEQUENCES: &str = r"describe('Stack', () => {
   });
 });
 ";
+
+#[test]
+fn an_instance_that_a_call_makes_is_made_by_that_call() {
+    let habits = Habits::of(RunnerKind::NodeTest, &[], true, false);
+    let mut claims = [
+        sequence(&["2"], "undefined", &[("size", "0")]),
+        sequence(&["2", "push(1)"], "this", &[]),
+    ];
+    for claim in &mut claims {
+        if let Claim::Sequence(sequence) = claim {
+            sequence.is_made_by_call = true;
+        }
+    }
+    let [one, two] = claims;
+    let tests = [candidate(1, one), candidate(2, two)];
+    let text = render(&file(&habits, &tests));
+    for line in [
+        "  it('the call leads to size 0 for 2', () => {",
+        "    const instance = cut(2);",
+        "    assert.equal(instance.push(1), instance);",
+    ] {
+        assert!(text.contains(line), "{text}");
+    }
+}
 
 #[test]
 fn methods_are_called_on_what_has_them_and_it_is_imported_once() {

@@ -21,6 +21,8 @@ pub(crate) struct Thrown {
 pub(crate) struct Sequence {
     /// Sources: of the constructor's arguments, then calls of methods.
     pub(crate) steps: Vec<String>,
+    /// Whether a call of a function makes the instance, and not `new`.
+    pub(crate) is_made_by_call: bool,
     /// The source of what the last call returns; [`INSTANCE`] for the instance.
     pub(crate) expected: String,
     /// What the last call throws, if it does.
@@ -50,7 +52,7 @@ impl Sequence {
 }
 
 /// What an observed sequence states; `None` if nothing was to be seen.
-pub(super) fn sequence(steps: &[String], seen: &Seen) -> Option<Sequence> {
+pub(super) fn sequence(steps: &[String], seen: &Seen, is_made_by_call: bool) -> Option<Sequence> {
     let throws = seen.error.as_ref().map(|error| Thrown {
         name: error.class.clone(),
         message: Some(error.message.clone()),
@@ -59,6 +61,7 @@ pub(super) fn sequence(steps: &[String], seen: &Seen) -> Option<Sequence> {
     let is_silent = throws.is_none() && seen.state.is_empty() && expected == "undefined";
     (!is_silent).then(|| Sequence {
         steps: steps.to_vec(),
+        is_made_by_call,
         expected,
         throws,
         state: seen.state.clone(),
@@ -82,12 +85,12 @@ mod tests {
             value: Some("undefined".to_owned()),
             ..Seen::default()
         };
-        assert_eq!(sequence(&steps(&["", "clear()"]), &quiet), None);
+        assert_eq!(sequence(&steps(&["", "clear()"]), &quiet, false), None);
         let changing = Seen {
             state: vec![("size".to_owned(), "0".to_owned())],
             ..quiet.clone()
         };
-        let made = sequence(&steps(&["", "clear()"]), &changing).unwrap();
+        let made = sequence(&steps(&["", "clear()"]), &changing, false).unwrap();
         assert_eq!(made.state, changing.state);
         let failing = Seen {
             error: Some(SeenError {
@@ -97,7 +100,8 @@ mod tests {
             }),
             ..Seen::default()
         };
-        let made = sequence(&steps(&["1", "push(2)"]), &failing).unwrap();
+        let made = sequence(&steps(&["1", "push(2)"]), &failing, true).unwrap();
+        assert!(made.is_made_by_call);
         assert_eq!(made.throws.unwrap().name, "RangeError");
     }
 }

@@ -11,7 +11,8 @@ impl TestFile<'_> {
         let class = self.callee(test.f);
         let name = self.instance_name(&class);
         let made = sequence.steps.first().map_or("", String::as_str);
-        let construction = format!("new {class}({made})");
+        let new = if sequence.is_made_by_call { "" } else { "new " };
+        let construction = format!("{new}{class}({made})");
         let throws = |call: &str, waits: bool| {
             let error = sequence.throws.as_ref()?;
             Some(self.throws_of(call, waits, &error.name, error.message.as_deref()))

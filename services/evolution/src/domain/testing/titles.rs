@@ -65,6 +65,7 @@ fn title(test: &Candidate) -> String {
 fn of_sequence(sequence: &Sequence, made: String) -> String {
     let (last, before) = match sequence.steps.as_slice() {
         [_, before @ .., last] => (last.as_str(), before),
+        _ if sequence.is_made_by_call => ("the call", [].as_slice()),
         _ => ("the constructor", [].as_slice()),
     };
     let state: Vec<String> = sequence

@@ -37,10 +37,19 @@ function owner(subject, { access, name }) {
   return own?.default ?? own ?? subject;
 }
 
+// A function that makes objects, in the form of a class: `new` gives what a call gives.
+function maker(f) {
+  return function make(...args) {
+    const made = f(...args);
+    if (made === null || typeof made !== 'object') throw new TypeError('it is not a constructor');
+    return made;
+  };
+}
+
 // What a plan names, ready to be called; undefined if the module does not have it.
 function find(subject, target) {
   const holder = owner(subject, target);
-  if (!target.member) return typeof holder === 'function' ? holder : undefined;
+  if (!target.member) return typeof holder === 'function' ? (target.kind === 'factory' ? maker(holder) : holder) : undefined;
   const member = holder?.[target.member];
   return typeof member === 'function' ? member.bind(holder) : undefined;
 }

@@ -58,7 +58,7 @@ function unreadable() {
 async function seenOf(f, target, sources) {
   const effects = new Set();
   const how = { limit: CALL_MS, effects };
-  if (target.kind === 'class') return { ...(await playSeen(f, target, sources, how)), effects: [...effects] };
+  if (target.kind !== 'function') return { ...(await playSeen(f, target, sources, how)), effects: [...effects] };
   const args = evaluate(`[${sources.join(', ')}]`);
   const before = args.map((arg) => literal(arg));
   const outcome = await call(f, args, how);
