@@ -1,6 +1,7 @@
 //! The session that a conversation has already: of a client that connected anew or resumed the conversation, or opened by
 //! what the client told by itself. The first save goes on with it instead of beginning another one.
 
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use shim_proto::checkpoint::v1::{
@@ -12,6 +13,7 @@ use shim_runtime::{conversation, process};
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
+use super::default_session::DefaultSession;
 use super::session_lease::LeaseLoss;
 use super::{OwnedSession, Sessions, is_over};
 use crate::tool_error::ToolError;
@@ -21,8 +23,47 @@ const LOOKED_THROUGH: i32 = 200;
 /// How long the service may take to notice that an owner died.
 const DEATH_NOTICED: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Why a session is detached, as the service hears it.
+const LEFT: &str = "the window went on to another conversation";
 
 impl Sessions {
+    /// Leaves what is held for another conversation than this one. Answers the sessions left.
+    pub(crate) fn enter_conversation(&self, conversation: &str) -> Vec<String> {
+        let Some(before) = self.default_session().enter(conversation) else {
+            return Vec::new();
+        };
+        let mut leases = self.leases();
+        let of_before = leases.extract_if(|_, lease| lease.conversation == before);
+        of_before
+            .map(|(session_id, lease)| {
+                lease.request_detach(LEFT);
+                session_id
+            })
+            .collect()
+    }
+
+    /// Makes a session the one of calls that name none. Its next answer says so if it takes the place of another
+    /// conversation's.
+    pub(super) fn set_default(&self, session_id: &str, client: &ClientInfo) {
+        let left = self.default_session().set(session_id, &client.conversation);
+        if let Some(left) = left {
+            let text = format!(
+                "this window has another conversation now, with this session of its own; session {left} of the one before was \
+                 left as it is, and shim_check_recovery brings it back"
+            );
+            self.notify(session_id, "conversation_changed", text);
+        }
+    }
+
+    /// The session of calls that name none, if there is one yet; does not wait for a call that is opening it.
+    pub(crate) fn default_id(&self) -> Option<String> {
+        self.default_session().session_id()
+    }
+
+    fn default_session(&self) -> MutexGuard<'_, DefaultSession> {
+        self.default.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes the newest session of this conversation; `None` if it has none that could be gone on with.
     pub(super) async fn continue_conversation(
         &self,

@@ -1,7 +1,7 @@
 //! `shim_monitor_signals`: records the signs of a dying session and says how near its end is.
 
 use shim_proto::checkpoint::v1::{
-    RecordSignalsRequest, RiskAssessment, RiskFactor, RiskLevel, Signals,
+    RecordSignalsRequest, RecordSignalsResponse, RiskAssessment, RiskFactor, RiskLevel, Signals,
 };
 use shim_render::page::Page;
 use shim_render::words;
@@ -120,13 +120,16 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
     };
     let answer = call.gateway.services.record_signals(request).await;
     let answer = answer.map_err(|status| call.gateway.sessions.record_refusal(&owned, status))?;
+    Ok(told(&answer)?.with_session(owned.session_id))
+}
+
+fn told(answer: &RecordSignalsResponse) -> Result<ToolOutput, Status> {
     let previous = words::risk_level(answer.previous_level());
-    let assessment = answer
-        .assessment
-        .ok_or_else(|| Status::internal("the service judged nothing"))?;
-    let advice = advice(&assessment);
+    let assessment = answer.assessment.as_ref();
+    let assessment = assessment.ok_or_else(|| Status::internal("the service judged nothing"))?;
+    let advice = advice(assessment);
     let level = words::risk_level(assessment.level());
-    let mut text = render(&assessment, &advice);
+    let mut text = render(assessment, &advice);
     if previous != level {
         text.line(format!("The level before was {previous}."));
     }
@@ -137,12 +140,11 @@ async fn run(call: &ToolCall) -> Result<ToolOutput, ToolError> {
         ));
     }
     let saved = answer.danger_checkpoint.as_ref().map(brief::number);
-    let facts = brief::assessment(&assessment)
+    let facts = brief::assessment(assessment)
         .set_unless(level, "previous_level", previous)
         .set_some("advice", advice)
         .set_some("danger_checkpoint", saved);
-    let answer = ToolOutput::new(text, facts, next_step(&assessment));
-    Ok(answer.with_session(owned.session_id))
+    Ok(ToolOutput::new(text, facts, next_step(assessment)))
 }
 
 /// What the call itself says.

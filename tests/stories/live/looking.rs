@@ -102,8 +102,8 @@ async fn what_is_printed_is_what_a_restore_answers() {
     let restore = json!({"action": "restore", "session_id": id});
     let restored = gateway.call(RECOVER, restore).await;
     let answer = restored["content"][0]["text"].as_str().unwrap();
-    // The tool adds the session to its answer.
-    let prompt = answer.split("\nsession_id:").next().unwrap();
+    // The tool adds the next step and the session to its answer.
+    let prompt = answer.split("\nNext: ").next().unwrap();
     // All but the age of the checkpoint.
     let lines = |text: &str| -> Vec<String> {
         let lines = text.lines().filter(|line| !line.contains("ago"));

@@ -13,7 +13,7 @@ use shim_proto::coordination::v1::{Task, Worker, WorkerHealth};
 use shim_render::text::one_line;
 use shim_render::{session_tasks, time, words};
 
-use super::{Facts, named, rounded};
+use super::facts::{Facts, named, rounded};
 use crate::render::phrases;
 
 const MAX_TASK_CHARACTERS: usize = 100;
@@ -126,6 +126,36 @@ fn interruption(interruption: &Interruption) -> Value {
 /// What can be brought back.
 pub(crate) fn candidate(candidate: &RecoveryCandidate) -> Value {
     let session = candidate.session.clone().unwrap_or_default();
+    let other_project = match candidate.same_project {
+        true => "",
+        false => session.project.as_str(),
+    };
+    let seconds = |span| time::duration(span).map_or(0, |span| span.as_secs());
+    let is_closed = session.interruption.as_ref().map(Interruption::cause)
+        == Some(InterruptionCause::ClientClosed);
+    let unsaved = match is_closed {
+        true => 0,
+        false => seconds(candidate.unsaved),
+    };
+    let certainty = words::confidence(candidate.confidence);
+    Facts::new()
+        .set("session_id", session.id.as_str())
+        .set("same_project", candidate.same_project)
+        .set_some("project", other_project)
+        .and(left_work(candidate))
+        .set_some(
+            "interruption",
+            session.interruption.as_ref().map(interruption),
+        )
+        .set("age_seconds", seconds(candidate.age))
+        .set_some("unsaved_seconds", unsaved)
+        .set("confidence", rounded(candidate.confidence))
+        .set("confidence_in_words", certainty)
+        .into()
+}
+
+/// The task that a restore goes on with, its next steps, and the tasks beside it.
+fn left_work(candidate: &RecoveryCandidate) -> Facts {
     let checkpoint = candidate.checkpoint.clone().unwrap_or_default();
     let first = candidate.tasks.first().and_then(|open| open.task.as_ref());
     let (task, progress) = match first {
@@ -138,41 +168,12 @@ pub(crate) fn candidate(candidate: &RecoveryCandidate) -> Value {
         .collect();
     let others = candidate.tasks.iter().skip(1).take(MAX_OTHERS);
     let others: Vec<Value> = others.map(other_task).collect();
-    let other_project = match candidate.same_project {
-        true => "",
-        false => session.project.as_str(),
-    };
-    let seconds = |span| time::duration(span).map_or(0, |span| span.as_secs());
-    let is_closed = session.interruption.as_ref().map(Interruption::cause)
-        == Some(InterruptionCause::ClientClosed);
     Facts::new()
-        .set("session_id", session.id.as_str())
-        .set("same_project", candidate.same_project)
-        .set_some("project", other_project)
         .set("current_task", one_line(task, MAX_STEP_CHARACTERS))
         .set("progress", rounded(progress))
         .set_some("checkpoint", number_if_any(&checkpoint))
-        .set_some(
-            "interruption",
-            session.interruption.as_ref().map(interruption),
-        )
-        .set("age_seconds", seconds(candidate.age))
-        .set_some(
-            "unsaved_seconds",
-            if is_closed {
-                0
-            } else {
-                seconds(candidate.unsaved)
-            },
-        )
-        .set("confidence", rounded(candidate.confidence))
-        .set(
-            "confidence_in_words",
-            words::confidence(candidate.confidence),
-        )
         .set_some("next_steps", steps)
         .set_some("other_tasks", others)
-        .into()
 }
 
 fn number_if_any(checkpoint: &Checkpoint) -> Option<Value> {

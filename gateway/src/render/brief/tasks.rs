@@ -7,7 +7,7 @@ use shim_proto::coordination::v1::{QueueHealthResponse, Task, TaskEvent, TaskSta
 use shim_render::text::one_line;
 use shim_render::{time, words};
 
-use super::{Facts, rounded};
+use super::facts::{Facts, rounded};
 use crate::render::json;
 use crate::render::phrases;
 use crate::render::workers::WorkerNames;
@@ -44,7 +44,6 @@ pub(crate) fn task(task: &Task, known: &Known<'_>) -> Value {
         }
     }
     if task.attempts == 0 {
-        facts.remove("attempts");
         facts.remove("max_attempts");
     }
     if task.files.is_empty() {
@@ -158,9 +157,7 @@ pub(crate) fn event(event: &TaskEvent, key: &str, names: &WorkerNames) -> Value 
 /// The queues, without what is as usual.
 pub(crate) fn queue(health: &QueueHealthResponse) -> Value {
     let mut value = json::queue(health);
-    let is_nothing = |value: &Value| {
-        value.as_f64() == Some(0.0) || *value == json!(false) || *value == json!([])
-    };
+    let is_nothing = |value: &Value| value.as_f64() == Some(0.0) || *value == json!([]);
     if let Value::Object(facts) = &mut value {
         facts.retain(|name, value| name == "queues" || !is_nothing(value));
     }

@@ -63,29 +63,27 @@ pub(crate) fn task(task: &Task) -> Value {
         "attempts": task.attempts,
         "max_attempts": task.max_attempts,
     });
-    if task.root_id != task.task_id {
-        set_if(&mut value, "job_id", &task.root_id);
+    for (name, text) in [
+        ("id", &task.key),
+        ("kind", &task.kind),
+        ("note", &task.note),
+        ("workspace", &task.workspace),
+        ("worker_id", &task.worker_id),
+        ("checkpoint_id", &task.checkpoint_id),
+        ("submitted_by", &task.submitted_by),
+        ("schedule", &task.schedule),
+        ("scheduled_by", &task.scheduled_by),
+    ] {
+        set_if(&mut value, name, text);
     }
-    set_if(&mut value, "id", &task.key);
-    set_if(&mut value, "kind", &task.kind);
-    set_if(&mut value, "note", &task.note);
-    set_if(&mut value, "workspace", &task.workspace);
-    set_if(&mut value, "worker_id", &task.worker_id);
-    set_if(&mut value, "checkpoint_id", &task.checkpoint_id);
-    set_if(&mut value, "submitted_by", &task.submitted_by);
-    set_if(&mut value, "schedule", &task.schedule);
-    set_if(&mut value, "scheduled_by", &task.scheduled_by);
     let files: Vec<String> = task.files.iter().map(|file| shown(file)).collect();
     set_list(&mut value, "files", &files);
     set_list(&mut value, "after", &task.depends_on);
     if let Some(wanted) = &task.requirements {
         requirements(&mut value, wanted);
     }
-    if task.worker_deaths > 0 {
-        value["worker_deaths"] = task.worker_deaths.into();
-    }
-    if task.stuck {
-        value["stuck"] = true.into();
+    if let Some(budget) = task.max_budget {
+        value["max_budget"] = budget.into();
     }
     holds(&mut value, task);
     lineage(&mut value, task);
@@ -110,6 +108,9 @@ fn holds(value: &mut Value, task: &Task) {
 
 /// Where a job stands, and the runs of a schedule.
 fn lineage(value: &mut Value, task: &Task) {
+    if task.root_id != task.task_id {
+        set_if(value, "job_id", &task.root_id);
+    }
     set_if(value, "parent_task_id", &task.parent_id);
     if task.depth > 0 {
         value["depth"] = task.depth.into();
@@ -136,6 +137,12 @@ fn times(value: &mut Value, task: &Task) {
 }
 
 fn outcome(value: &mut Value, task: &Task) {
+    if task.worker_deaths > 0 {
+        value["worker_deaths"] = task.worker_deaths.into();
+    }
+    if task.stuck {
+        value["stuck"] = true.into();
+    }
     if let Some(payload) = &task.payload {
         value["payload"] = object(payload);
     }
@@ -147,9 +154,6 @@ fn outcome(value: &mut Value, task: &Task) {
     }
     if let Some(counted) = &task.subtasks {
         value["subtask_counts"] = counts(counted);
-    }
-    if let Some(budget) = task.max_budget {
-        value["max_budget"] = budget.into();
     }
     if let Some(usage) = task.usage.filter(|usage| *usage != Default::default()) {
         value["usage"] = json!({

@@ -125,12 +125,8 @@ fn render(checkpoint: &Checkpoint, files: &[FileState], kept: &Kept) -> Page {
 
 /// What a reader must know beside the counts, a line each.
 fn report_lines(report: &SaveReport) -> Vec<String> {
-    let is_plain = matches!(
-        report.relation(),
-        TaskRelation::Unspecified | TaskRelation::First | TaskRelation::Same
-    );
     // That a task goes on with what it holds is told by the counts.
-    let carried = carried_line(report).filter(|_| !is_plain);
+    let carried = carried_line(report).filter(|_| !is_plain(report));
     let mut lines: Vec<String> = [task_line(report), back_line(report), carried]
         .into_iter()
         .flatten()
@@ -320,35 +316,23 @@ fn carried(report: &SaveReport) -> Map<String, Value> {
     carried
 }
 
-/// A task that goes on as before is told by what it holds alone.
+/// Whether the task goes on as before, or is the session's first.
+fn is_plain(report: &SaveReport) -> bool {
+    use TaskRelation::{First, Same, Unspecified};
+    matches!(report.relation(), Unspecified | First | Same)
+}
+
+/// A task that goes on alone as before is told by what it holds.
 fn report_facts(facts: Facts, report: &SaveReport) -> Facts {
-    let is_plain = matches!(
-        report.relation(),
-        TaskRelation::Unspecified | TaskRelation::First | TaskRelation::Same
-    );
-    let mut task = Value::Null;
-    if !is_plain || !report.open_tasks.is_empty() {
+    let is_plain = is_plain(report);
+    let task = (!is_plain || !report.open_tasks.is_empty()).then(|| {
         let own = report.task.as_ref();
-        task = json!({
+        json!({
             "task_key": own.map_or("", |task| task.task_key.as_str()),
             "relation": words::task_relation(report.relation()),
-        });
-    }
-    let left = report.left_task.as_ref().map(|left| {
-        let mut value = brief::session_task(left);
-        let is_left = |task: &SessionTask| task.task_key == left.task_key;
-        value["is_open"] = report.open_tasks.iter().any(is_left).into();
-        value
+        })
     });
-    let is_left = |task: &&SessionTask| {
-        let left = report.left_task.as_ref();
-        left.is_some_and(|left| left.task_key == task.task_key)
-    };
-    let open = report.open_tasks.iter().filter(|task| !is_left(task));
-    let open: Vec<Value> = open.map(brief::session_task).collect();
-    let told = report.open_tasks.len() as u32;
-    let unlisted = report.unlisted_tasks.iter().map(brief::session_task);
-    let begin_anew = if task.is_null() { "" } else { BEGIN_ANEW };
+    let begin_anew = task.as_ref().map_or("", |_| BEGIN_ANEW);
     let carried = if is_plain {
         Map::new()
     } else {
@@ -358,6 +342,24 @@ fn report_facts(facts: Facts, report: &SaveReport) -> Facts {
         .set_some("task", task)
         .set_some("carried_over", carried)
         .set_some("changed", changed(report))
+        .and(other_tasks(report))
+        .set_some("begin_anew", begin_anew)
+}
+
+/// The tasks beside the one that was saved.
+fn other_tasks(report: &SaveReport) -> Facts {
+    let left_key = report.left_task.as_ref().map(|left| &left.task_key);
+    let is_left = |task: &&SessionTask| Some(&task.task_key) == left_key;
+    let left = report.left_task.as_ref().map(|left| {
+        let mut value = brief::session_task(left);
+        value["is_open"] = report.open_tasks.iter().any(|task| is_left(&task)).into();
+        value
+    });
+    let open = report.open_tasks.iter().filter(|task| !is_left(task));
+    let open: Vec<Value> = open.map(brief::session_task).collect();
+    let told = report.open_tasks.len() as u32;
+    let unlisted = report.unlisted_tasks.iter().map(brief::session_task);
+    Facts::new()
         .set_some("left_task", left)
         .set_some("open_tasks", open)
         .set_some(
@@ -365,7 +367,6 @@ fn report_facts(facts: Facts, report: &SaveReport) -> Facts {
             report.open_task_count.saturating_sub(told),
         )
         .set_some("unlisted_tasks", unlisted.collect::<Vec<_>>())
-        .set_some("begin_anew", begin_anew)
 }
 
 fn changed(report: &SaveReport) -> Map<String, Value> {

@@ -53,7 +53,7 @@ fn render(merged: &AggregateResultsResponse) -> Result<ToolOutput, ToolError> {
     let facts = Facts::new()
         .set("task", shown)
         .set("complete", merged.complete)
-        .set_some("missing", missing)
+        .set("missing", missing)
         .set_some(
             "more_missing",
             merged.missing.len().saturating_sub(MAX_MISSING),

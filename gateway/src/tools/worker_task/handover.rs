@@ -31,29 +31,20 @@ pub(super) async fn render(
         before(call, task),
         prior_work::of_task(&call.gateway, &task.checkpoint_id)
     );
-    let mut text = Page::of(opening);
-    text.line(format!("task_id: {}", task.task_id));
-    text.line(format!("lease: {lease}"));
-    text.line(next_line(NEXT));
-    phrases::write_field(&mut text, "Goal", &task.goal, 8_192);
+    let mut text = order(opening, task, lease);
     let mut facts = Facts::new()
         .set("task", task_facts(task, session_id, prior.as_ref()))
         .set("lease", lease.to_string());
     if let Some(job) = &job {
+        // Its id is the task's job_id.
         let goal = one_line(&job.goal, 400);
         text.line(format!("Part of: {goal}"));
-        // Its id is the task's job_id.
         facts = facts.set("job", json!({"goal": goal}));
     }
     text.append(&details(task));
-    for earlier in &before {
-        if let Some(result) = &earlier.result {
-            let label = format!("Result of {}", name(&earlier.key, 200));
-            phrases::write_field(&mut text, &label, &result.text, MAX_BEFORE_CHARACTERS);
-        }
-    }
-    let before: Vec<Value> = before.iter().map(result_before).collect();
-    facts = facts.set_some("results_before", before);
+    before.iter().for_each(|task| write_result(&mut text, task));
+    let before = before.iter().map(result_before);
+    facts = facts.set_some("results_before", before.collect::<Vec<_>>());
     if let Some(prior) = prior {
         text.gap();
         text.append(&prior.prompt);
@@ -65,6 +56,22 @@ pub(super) async fn render(
     ToolOutput::new(text, facts, NEXT)
         .with_next_told()
         .with_session(session_id)
+}
+
+fn order(opening: &str, task: &Task, lease: u64) -> Page {
+    let mut text = Page::of(opening);
+    text.line(format!("task_id: {}", task.task_id));
+    text.line(format!("lease: {lease}"));
+    text.line(next_line(NEXT));
+    phrases::write_field(&mut text, "Goal", &task.goal, 8_192);
+    text
+}
+
+fn write_result(text: &mut Page, earlier: &Task) {
+    if let Some(result) = &earlier.result {
+        let label = format!("Result of {}", name(&earlier.key, 200));
+        phrases::write_field(text, &label, &result.text, MAX_BEFORE_CHARACTERS);
+    }
 }
 
 /// The task; the answer's own checkpoint has the id of its last one, if that could be read.
