@@ -17,6 +17,7 @@ use shim_runtime::client::Channel;
 use super::figure::Figure;
 use super::machine;
 use crate::calls::request_id;
+use crate::node;
 use crate::service::Launch;
 use crate::temp_env::TempEnv;
 use package::{PACKAGES, Package};
@@ -43,13 +44,14 @@ struct Generated {
 
 async fn of_package(package: &Package) -> Vec<Figure> {
     let temp = TempEnv::new();
-    let project = temp.root().join("project");
+    let project = temp.root().join("package");
     package.install(&project);
+    node::share_evolution_tools(&temp.data_dir());
     let launch = Launch::evolution(&temp.data_dir())
         .env("SHIM_EVOLUTION_TRUSTED", &project.display().to_string());
     let service = launch.start_or_panic().await;
     let mut client = EvolutionServiceClient::new(service.channel());
-    // The tools are installed by a first call, which no figure counts.
+    // The first call starts the tools, or installs them: no figure counts it.
     generate(&mut client, &project, 1).await;
     let ours = generate(&mut client, &project, 0).await;
     let evolution = ours
