@@ -151,10 +151,7 @@ fn check(
     if let Some(payload) = &job.payload {
         fields.free_form("payload", payload, MAX_PAYLOAD_BYTES);
     }
-    fields.parts(job);
-    for (field, rule) in payload_faults(job) {
-        fields.refuse(field, rule);
-    }
+    fields.payloads(job);
     fields.priority("priority", job.priority);
     fields.at_most("max_attempts", job.max_attempts.into(), MAX_ATTEMPTS.into());
     fields.attempt_timeout("timeout", job.timeout.as_ref());
@@ -213,8 +210,11 @@ impl Fields {
         }
     }
 
-    /// The number of parts of an analysis.
-    fn parts(&mut self, job: &SubmitTaskRequest) {
+    /// The payloads of tasks of the evolution service's kinds, and the number of parts of an analysis.
+    fn payloads(&mut self, job: &SubmitTaskRequest) {
+        for (field, rule) in payload_faults(job) {
+            self.refuse(field, rule);
+        }
         if may_be_split(job)
             && let Err(why) = named_parts(job)
         {
