@@ -86,57 +86,82 @@ fn no_driver_of_a_repository_runs_and_merges_are_gits_own() {
     assert!(!ran.exists(), "a driver ran");
 }
 
-#[test]
-fn git_is_asked_once_for_each_content_of_its_configuration() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
-    let write = |name: &str, text: &str| std::fs::write(path(name), text).unwrap();
-    std::fs::create_dir(path(".git")).unwrap();
-    let (known, asked) = (Known(Mutex::default()), Cell::new(0));
-    let ask = || {
-        asked.set(asked.get() + 1);
-        Ok(vec![(format!("filter.{}.clean", asked.get()), "")])
-    };
-    // Files of the user's are those of the machine that runs this.
-    let read = || {
-        let contents = files_of_repository(folder.path())?.map(|file| {
+/// A folder with a configuration of git, and a count of questions about it.
+struct Asking {
+    folder: tempfile::TempDir,
+    known: Known,
+    asked: Cell<usize>,
+}
+
+impl Asking {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(".git")).unwrap();
+        Self {
+            folder,
+            known: Known(Mutex::default()),
+            asked: Cell::new(0),
+        }
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(".git").join(name), text).unwrap();
+    }
+
+    /// Files of the user's are those of the machine that runs this, so they are left out.
+    fn read(&self) -> Option<Configuration> {
+        let contents = files_of_repository(self.folder.path())?.map(|file| {
             let content = std::fs::read(&file).unwrap_or_default();
             (file, content)
         });
         let has_include = contents.iter().any(|(_, it)| has_section(it, "include"));
         (!has_include).then(|| Configuration(contents.to_vec()))
-    };
-    let one = known.of(read, ask).unwrap();
-    assert_eq!(known.of(read, ask).unwrap(), one);
-    assert_eq!(asked.get(), 1);
-    write(".git/config", "[filter \"x\"]\n\tclean = cat\n");
-    let two = known.of(read, ask).unwrap();
-    assert_ne!(two, one);
-    write(".git/config.worktree", "[core]\n");
-    known.of(read, ask).unwrap();
-    std::fs::remove_file(path(".git/config.worktree")).unwrap();
-    assert_eq!(known.of(read, ask).unwrap(), two);
-    assert_eq!(asked.get(), 3);
-    write(
-        ".git/config",
-        "[IncludeIf \"onbranch:x\"]\n\tpath = other\n",
-    );
-    for _ in 0..2 {
-        known.of(read, ask).unwrap();
     }
+
+    /// What is known, and how often was asked by then.
+    fn drivers(&self) -> (Drivers, usize) {
+        let ask = || {
+            self.asked.set(self.asked.get() + 1);
+            Ok(vec![(format!("filter.{}.clean", self.asked.get()), "")])
+        };
+        let drivers = self.known.of(|| self.read(), ask).unwrap();
+        (drivers, self.asked.get())
+    }
+}
+
+#[test]
+fn git_is_asked_once_for_each_content_of_its_configuration() {
+    let asking = Asking::new();
+    let one = asking.drivers();
+    assert_eq!((asking.drivers(), one.1), (one.clone(), 1));
+    asking.write("config", "[filter \"x\"]\n\tclean = cat\n");
+    let two = asking.drivers();
+    assert_eq!(two.1, 2);
+    asking.write("config.worktree", "[core]\n");
+    assert_eq!(asking.drivers().1, 3);
+    std::fs::remove_file(asking.folder.path().join(".git/config.worktree")).unwrap();
+    assert_eq!(asking.drivers(), (two.0, 3));
+    asking.write("config", "[IncludeIf \"onbranch:x\"]\n\tpath = other\n");
+    let asked = [asking.drivers().1, asking.drivers().1];
     assert_eq!(
-        asked.get(),
-        5,
+        asked,
+        [4, 5],
         "what includes others is asked about each time"
     );
+}
+
+#[test]
+fn so_many_configurations_are_known_and_no_failure_is() {
+    let asking = Asking::new();
     for at in 0..2 * MAX_KNOWN {
-        write(".git/config", &format!("[core]\n\tx = {at}\n"));
-        known.of(read, ask).unwrap();
+        asking.write("config", &format!("[core]\n\tx = {at}\n"));
+        asking.drivers();
     }
-    assert_eq!(known.0.lock().unwrap().len(), MAX_KNOWN);
+    assert_eq!(asking.known.0.lock().unwrap().len(), MAX_KNOWN);
+    asking.write("config", "");
     let failing = || Err(Error::other("no"));
-    write(".git/config", "");
-    assert!(known.of(read, failing).is_err(), "no answer is no driver");
+    let failed = asking.known.of(|| asking.read(), failing);
+    assert!(failed.is_err(), "no answer is no driver");
 }
 
 #[test]

@@ -53,12 +53,9 @@ pub(crate) fn payload_faults(job: &SubmitTaskRequest) -> Vec<(String, String)> {
         match (&subtask.payload, kind) {
             (None, kind) => takers.push(kind),
             (Some(payload), Some(kind)) => {
-                let own = of_tasks(payload, &[Some(kind)]).into_iter();
-                let parts = lone_parts(payload).filter(|_| kind == ANALYZE);
-                let own = own.chain(parts.map(|rule| ("parts".to_owned(), rule)));
-                found.extend(
-                    own.map(|(field, rule)| (format!("subtasks[{i}].payload.{field}"), rule)),
-                );
+                let own = of_subtask(payload, kind).into_iter();
+                let within = |field| format!("subtasks[{i}].payload.{field}");
+                found.extend(own.map(|(field, rule)| (within(field), rule)));
             }
             (Some(_), None) => {}
         }
@@ -89,6 +86,14 @@ fn judged_kind<'a>(kind: &'a str, requirements: [&Option<Requirements>; 2]) -> O
     let executor = given.and_then(|it| it.as_ref().map(Requirements::executor));
     let is_done_here = executor.is_none_or(|it| it == WorkerKind::Analysis);
     (is_known(kind) && is_done_here).then_some(kind)
+}
+
+/// What is wrong with a subtask's own payload.
+fn of_subtask(payload: &Struct, kind: &str) -> BTreeMap<String, String> {
+    let mut found = of_tasks(payload, &[Some(kind)]);
+    let parts = lone_parts(payload).filter(|_| kind == ANALYZE);
+    found.extend(parts.map(|rule| ("parts".to_owned(), rule)));
+    found
 }
 
 /// What is wrong with a payload that tasks of these kinds take over; `None` stands for a task that may heed anything.

@@ -151,10 +151,7 @@ fn check(
     if let Some(payload) = &job.payload {
         fields.free_form("payload", payload, MAX_PAYLOAD_BYTES);
     }
-    fields.parts(job);
-    for (field, rule) in payload_faults(job) {
-        fields.refuse(field, rule);
-    }
+    fields.payloads(job);
     fields.limits(job);
     if let Some(session) = fields.optional_id::<SessionId>("submitted_by", &job.submitted_by) {
         job.submitted_by = session.to_string();
@@ -218,8 +215,11 @@ impl Fields {
         }
     }
 
-    /// The number of parts of an analysis.
-    fn parts(&mut self, job: &SubmitTaskRequest) {
+    /// The payloads of tasks of the evolution service's kinds, and the number of parts of an analysis.
+    fn payloads(&mut self, job: &SubmitTaskRequest) {
+        for (field, rule) in payload_faults(job) {
+            self.refuse(field, rule);
+        }
         if may_be_split(job)
             && let Err(why) = named_parts(job)
         {
