@@ -5,16 +5,16 @@ use std::io::Write;
 use shim_claude_code::hook_input::HookInput;
 use shim_proto::checkpoint::v1::ObservedEvent;
 
+use super::hook_folder::HookFolder;
 use super::journal::Line;
-use super::place::Place;
 use super::reply::Reply;
 use super::stack::{HookStack, Trouble};
-use super::worker_turn::promise::Answer;
+use super::worker_turn::promise::PromisedReply;
 use super::{leases, session_start, tool_call, worker_turn};
 use crate::config::Config;
 
 /// Tells the stack what happened, and prints what it says.
-pub(super) async fn run(config: &Config, hook: &HookInput, place: &Place) {
+pub(super) async fn run(config: &Config, hook: &HookInput, place: &HookFolder) {
     let Some(event) = hook.event.clone() else {
         return;
     };
@@ -23,7 +23,7 @@ pub(super) async fn run(config: &Config, hook: &HookInput, place: &Place) {
         place.keep(hook, "the client does not wait for this hook");
     }
     match answer(config, hook, &event, place).await {
-        Ok(Answer { reply, promise }) => {
+        Ok(PromisedReply { reply, promise }) => {
             let is_said = print(&reply, hook);
             if let Err(why) = promise.settle(is_said, hook, &reply).await {
                 place.journal.note(&Line::error_of(hook, &why.to_string()));
@@ -38,8 +38,8 @@ async fn answer(
     config: &Config,
     hook: &HookInput,
     event: &ObservedEvent,
-    place: &Place,
-) -> Result<Answer, Trouble> {
+    place: &HookFolder,
+) -> Result<PromisedReply, Trouble> {
     let stack = HookStack::of(config, deadline(hook))?;
     match hook.name.as_str() {
         "SessionStart" => Ok(session_start::run(config, &stack, hook, event, place)
@@ -58,11 +58,11 @@ async fn answer(
             if let Err(why) = leases::release(&stack, hook, &session).await {
                 place.journal.note(&Line::error_of(hook, &why.to_string()));
             }
-            Ok(Answer::default())
+            Ok(PromisedReply::default())
         }
         _ => {
             stack.report(vec![event.clone()]).await?;
-            Ok(Answer::default())
+            Ok(PromisedReply::default())
         }
     }
 }

@@ -7,9 +7,9 @@
 
 mod answer;
 mod config;
+mod hook_folder;
 mod journal;
 mod leases;
-mod place;
 mod reply;
 mod session_start;
 pub(crate) mod spool;
@@ -34,8 +34,8 @@ use crate::block_on::block_on;
 use crate::config::Config;
 use crate::error::CliError;
 use crate::global_flags::GlobalFlags;
+use hook_folder::HookFolder;
 use journal::Line;
-use place::Place;
 
 /// The word on the command line.
 pub(crate) const NAME: &str = "hook";
@@ -64,7 +64,7 @@ pub(crate) fn run(load: impl FnOnce() -> Result<Config, ConfigErrors>) -> ExitCo
     // The client shows what a hook prints to stderr.
     std::panic::set_hook(Box::new(|_| {}));
     if std::panic::catch_unwind(AssertUnwindSafe(|| handle(load()))).is_err() {
-        let place = Place::find(&Config::load(&GlobalFlags::default(), Vec::new()));
+        let place = HookFolder::find(&Config::load(&GlobalFlags::default(), Vec::new()));
         if let Some(place) = place {
             place
                 .journal
@@ -76,7 +76,7 @@ pub(crate) fn run(load: impl FnOnce() -> Result<Config, ConfigErrors>) -> ExitCo
 
 fn handle(loaded: Result<Config, ConfigErrors>) {
     // Without a home folder there is no data folder, and none is made in the project's.
-    let Some(place) = Place::find(&loaded) else {
+    let Some(place) = HookFolder::find(&loaded) else {
         return;
     };
     let read = stdin::read().map_err(|why| why.to_string());
@@ -99,8 +99,11 @@ fn handle(loaded: Result<Config, ConfigErrors>) {
     }
 }
 
-fn answer_from(config: &Config, hook: &HookInput, place: &Place) {
-    let answered = block_on(async { Ok::<_, CliError>(answer::run(config, hook, place).await) });
+fn answer_from(config: &Config, hook: &HookInput, place: &HookFolder) {
+    let answered = block_on(async {
+        answer::run(config, hook, place).await;
+        Ok::<_, CliError>(())
+    });
     if let Err(why) = answered {
         place.keep(hook, &format!("no runtime: {why}"));
     }

@@ -10,8 +10,8 @@ use shim_claude_code::hook_input::HookInput;
 use shim_proto::checkpoint::v1::{GetGuidanceResponse, ObservedEvent};
 use tokio::time::Instant;
 
+use super::hook_folder::HookFolder;
 use super::journal::Line;
-use super::place::Place;
 use super::reply::Reply;
 use super::spool::reader::drain;
 use super::stack::{HookStack, Trouble};
@@ -31,7 +31,7 @@ pub(super) async fn run(
     stack: &HookStack,
     hook: &HookInput,
     event: &ObservedEvent,
-    place: &Place,
+    place: &HookFolder,
 ) -> Result<Reply, Trouble> {
     match guidance_of_started(config, stack, event, place).await {
         Ok(guidance) => Ok(facts(stack, hook, guidance, place).await),
@@ -51,7 +51,7 @@ pub(super) async fn prompt(
     stack: &HookStack,
     hook: &HookInput,
     event: &ObservedEvent,
-    place: &Place,
+    place: &HookFolder,
 ) -> Result<Reply, Trouble> {
     let Some(start) = place.spool.unanswered_start(&hook.conversation) else {
         let told = stack.report(vec![event.clone()]).await;
@@ -72,7 +72,7 @@ async fn guidance_of_started(
     config: &Config,
     stack: &HookStack,
     event: &ObservedEvent,
-    place: &Place,
+    place: &HookFolder,
 ) -> Result<GetGuidanceResponse, Trouble> {
     let mut answered = stack.guidance(event).await;
     if stack.is_local() && matches!(answered, Err(Trouble::Away(_))) {
@@ -90,7 +90,7 @@ async fn facts(
     stack: &HookStack,
     hook: &HookInput,
     guidance: GetGuidanceResponse,
-    place: &Place,
+    place: &HookFolder,
 ) -> Reply {
     if !stack.is_local() {
         // No stack of this machine reads what hooks kept for a service elsewhere.

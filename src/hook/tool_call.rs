@@ -7,8 +7,8 @@ use shim_proto::checkpoint::v1::observed_event::Event;
 use shim_proto::checkpoint::v1::{FileUse, ObservedEvent, ToolCallFinished, ToolOutcome};
 use uuid::Uuid;
 
+use super::hook_folder::HookFolder;
 use super::journal::Line;
-use super::place::Place;
 use super::reply::Reply;
 use super::stack::{HookStack, Trouble};
 use super::{LeaseRule, leases};
@@ -20,7 +20,7 @@ pub(super) async fn run(
     stack: &HookStack,
     hook: &HookInput,
     event: &ObservedEvent,
-    place: &Place,
+    place: &HookFolder,
 ) -> Result<Reply, Trouble> {
     let writes = hook.files.iter().any(|file| file.r#use() == FileUse::Write);
     let settings = stack.settings();

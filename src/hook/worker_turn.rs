@@ -22,12 +22,12 @@ use shim_proto::worker::v1::ClaimTaskRequest;
 use shim_runtime::service_error::decode;
 use uuid::Uuid;
 
+use super::hook_folder::HookFolder;
 use super::journal::Line;
-use super::place::Place;
 use super::reply::Reply;
 use super::stack::{HookStack, Trouble};
 use continuations::Continuations;
-use promise::{Answer, Promise, WITHIN};
+use promise::{Promise, PromisedReply, WITHIN};
 
 /// A task that waits is matched within milliseconds.
 const CLAIM_WAIT: Duration = Duration::from_millis(150);
@@ -39,18 +39,18 @@ pub(super) async fn run(
     stack: &HookStack,
     hook: &HookInput,
     session_id: &str,
-    place: &Place,
-) -> Answer {
+    place: &HookFolder,
+) -> PromisedReply {
     if !stack.settings().keep_workers_going || session_id.is_empty() {
-        return Answer::default();
+        return PromisedReply::default();
     }
     let continuations = Continuations::of(&place.spool, hook);
     if continuations.is_over() {
-        return Answer::default();
+        return PromisedReply::default();
     }
     let stack = stack.within(WITHIN);
     match next(&stack, session_id, &continuations).await {
-        Ok(Some((words, promise))) => Answer {
+        Ok(Some((words, promise))) => PromisedReply {
             reply: Reply::KeepGoing(words),
             promise: Promise {
                 stack: Some(stack),
@@ -59,14 +59,14 @@ pub(super) async fn run(
                 ..promise
             },
         },
-        Ok(None) => Answer::default(),
+        Ok(None) => PromisedReply::default(),
         Err(why) => {
             place.journal.note(&match why {
                 // Without a Redis there is no worker to be kept going.
                 Trouble::Away(why) => Line::left_out(hook, &why),
                 Trouble::Refused(why) => Line::error_of(hook, &why),
             });
-            Answer::default()
+            PromisedReply::default()
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Telling the service what hooks kept: at the start of a stack, and every few seconds after that.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use prost::Message;
@@ -73,13 +73,13 @@ pub(crate) async fn drain(spool: &Spool, service: &Observations) -> Result<usize
         }
         told += events.len();
         tell(service, events).await?;
-        remove(file)?;
+        remove(&file)?;
     }
     Ok(told)
 }
 
-fn remove(file: PathBuf) -> Result<(), String> {
-    match std::fs::remove_file(&file) {
+fn remove(file: &Path) -> Result<(), String> {
+    match std::fs::remove_file(file) {
         Err(why) if why.kind() != std::io::ErrorKind::NotFound => {
             Err(format!("{}: {why}", file.display()))
         }

@@ -102,7 +102,7 @@ fn a_full_spool_drops_the_oldest_and_says_how_many() {
 #[test]
 fn torn_and_damaged_lines_are_skipped() {
     let seed = std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut random = StdRng::seed_from_u64(seed.into());
     for _ in 0..200 {
         let folder = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{Result, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use shim_claude_code::hook_input::HookInput;
 use shim_runtime::data_dir::{make_private_dir, open_own, read_bounded};
@@ -66,7 +66,7 @@ impl Continuations {
     }
 }
 
-fn read(file: &PathBuf) -> Option<u32> {
+fn read(file: &Path) -> Option<u32> {
     let file = open_own(file, OpenOptions::new().read(true)).ok()?;
     let text = read_bounded(file, 16).ok()?;
     String::from_utf8(text).ok()?.parse().ok()

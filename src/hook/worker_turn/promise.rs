@@ -18,12 +18,12 @@ pub(super) const WITHIN: Duration = Duration::from_secs(2);
 
 /// What is to be printed, and what is to be done once it is.
 #[derive(Default)]
-pub(in crate::hook) struct Answer {
+pub(in crate::hook) struct PromisedReply {
     pub(in crate::hook) reply: Reply,
     pub(in crate::hook) promise: Promise,
 }
 
-impl From<Reply> for Answer {
+impl From<Reply> for PromisedReply {
     fn from(reply: Reply) -> Self {
         Self {
             reply,

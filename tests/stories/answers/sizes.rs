@@ -209,7 +209,7 @@ fn documented() -> Vec<(String, usize)> {
 
 fn print(rows: &[Row]) {
     for Row { name, facts, text } in rows {
-        println!("| {name} | {facts} | {text} |");
+        eprintln!("| {name} | {facts} | {text} |");
     }
 }
 

@@ -145,7 +145,7 @@ async fn the_start_of_a_session_starts_the_stack_and_hands_nothing_on() {
 #[tokio::test]
 async fn hooks_lose_nothing_while_the_stack_is_killed() {
     let seed = std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut random = SeededRng::new(seed.into());
     let temp = TempEnv::new();
     up(&temp);

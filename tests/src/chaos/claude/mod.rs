@@ -48,7 +48,7 @@ pub async fn run(options: SuiteOptions, tell: impl Fn(&str)) -> Option<Verdict> 
             plan.describe(),
             found.describe()
         ));
-        verdict.add(&plan, found);
+        verdict.add(&plan, &found);
     }
     verdict.seconds = begun.elapsed().as_secs_f64();
     Some(verdict)

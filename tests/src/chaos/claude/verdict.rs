@@ -70,10 +70,10 @@ impl Verdict {
         right.iter().all(|count| *count == all) && named && self.false_claims == 0
     }
 
-    pub(super) fn add(&mut self, plan: &Plan, found: Found) {
+    pub(super) fn add(&mut self, plan: &Plan, found: &Found) {
         self.rounds += 1;
         self.cooperating += u64::from(plan.cooperates);
-        if is_finished(plan, &found) {
+        if is_finished(plan, found) {
             self.finished += 1;
             return;
         }
@@ -85,19 +85,19 @@ impl Verdict {
             return self.tell(plan, why);
         }
         self.brought_back += 1;
-        self.judge_task(plan, &found);
-        self.judge_files(plan, &found);
-        self.judge_calls(plan, &found);
+        self.judge_task(plan, found);
+        self.judge_files(plan, found);
+        self.judge_calls(plan, found);
     }
 
     fn judge_task(&mut self, plan: &Plan, found: &Found) {
         // A save whose result the model saw is kept; one in hand may be.
         let told = plan.acts.iter().take(found.answered).enumerate();
-        let told = told.filter_map(|(at, act)| match act {
+        let mut told = told.filter_map(|(at, act)| match act {
             Act::Save(task) => Some((at, task.as_str())),
             _ => None,
         });
-        let (at, told) = told.last().unzip();
+        let (at, told) = told.next_back().unzip();
         let is_sure = at.is_some_and(|at| at < found.shown);
         let is_right = Some(found.task.as_str()) == told || !is_sure && found.task == plan.prompt;
         if is_right && found.observed.last_prompt == plan.prompt {

@@ -12,12 +12,12 @@ use crate::config::{self, Config};
 use crate::global_flags::{GlobalFlags, absolute};
 
 /// A data folder that a hook may write to.
-pub(super) struct Place {
+pub(super) struct HookFolder {
     pub(super) journal: Journal,
     pub(super) spool: Spool,
 }
 
-impl Place {
+impl HookFolder {
     /// The data folder of the configuration, made if it is missing. `None` if it is not to be entered, cannot be made, or
     /// would lie in the project for want of a home folder: then a hook has no place for a word.
     pub(super) fn find(loaded: &Result<Config, ConfigErrors>) -> Option<Self> {
