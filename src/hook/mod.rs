@@ -34,6 +34,7 @@ use crate::block_on::block_on;
 use crate::config::Config;
 use crate::error::CliError;
 use crate::global_flags::GlobalFlags;
+use crate::output::say;
 use hook_folder::HookFolder;
 use journal::Line;
 
@@ -56,8 +57,8 @@ pub(crate) fn run_plain() -> ExitCode {
 /// Answers one hook. The exit code is 0: any other is shown to the user or stops the model.
 pub(crate) fn run(load: impl FnOnce() -> Result<Config, ConfigErrors>) -> ExitCode {
     if std::io::stdin().is_terminal() {
-        eprintln!(
-            "shim hook reads the JSON of a Claude Code hook from its standard input; the client starts it"
+        say::line(
+            "shim hook reads the JSON of a Claude Code hook from its standard input; the client starts it",
         );
         return ExitCode::SUCCESS;
     }

@@ -84,7 +84,8 @@ mod tests {
                     continue;
                 }
                 let name = path.strip_prefix(&root).unwrap().display().to_string();
-                if !name.ends_with(".rs") || name.starts_with("output/") || name == "samples.rs" {
+                let is_test = name == "samples.rs" || name.ends_with("tests.rs");
+                if !name.ends_with(".rs") || name.starts_with("output/") || is_test {
                     continue;
                 }
                 let source = std::fs::read_to_string(&path).unwrap();
