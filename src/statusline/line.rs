@@ -209,7 +209,7 @@ mod tests {
         let narrow = plain(&facts(), 60);
         assert_eq!(
             narrow,
-            "shim saved 3 min ago · 2 tasks in hand · 1 unread message"
+            "shim saved 3 min ago · warning: context 0.64, messages 40"
         );
         assert!(plain(&facts(), 10).chars().count() <= 10);
     }

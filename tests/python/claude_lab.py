@@ -66,6 +66,13 @@ def filled(given, shown):
     return given
 
 
+def asks_for_summary(request):
+    """Whether a conversation is being compacted: such a call carries the tools of a turn, and wants its answer in a tag."""
+    last = (request.get("messages") or [{}])[-1].get("content") or ""
+    texts = [last] if isinstance(last, str) else [part.get("text") or "" for part in last]
+    return any("<analysis>" in text and "<summary>" in text for text in texts)
+
+
 class Window:
     """What the model says to one API key."""
 
@@ -125,7 +132,8 @@ class MessagesApi(http.server.BaseHTTPRequestHandler):
         agent = self.headers.get("x-claude-code-agent-id")
         window = windows[f"{key}#agent" if agent else key]
         names = [tool.get("name", "") for tool in request.get("tools", [])]
-        is_turn = "Bash" in names or "ToolSearch" in names or any(name.startswith("mcp__") for name in names)
+        has_tools = "Bash" in names or "ToolSearch" in names or any(name.startswith("mcp__") for name in names)
+        is_turn = has_tools and not asks_for_summary(request)
         step = window.next() if is_turn else {"text": window.aside}
         number = window.count
         tell(

@@ -76,14 +76,12 @@ fn what_was_interrupted_here_is_told_with_the_way_back() {
         assert!(text.contains(part), "{part}: {text}");
     }
     let text = at_start(&[of(&other, &told)], 0, None);
-    assert!(
-        text.contains("Task: \"release\", 40 % done.") && text.contains("Next open step: \"tag\"."),
-        "{text}"
-    );
-    assert!(
-        !text.contains("observed") && !text.contains("more;"),
-        "{text}"
-    );
+    for part in ["Task: \"release\", 40 % done.", "Next open step: \"tag\"."] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    for absent in ["observed", "more;"] {
+        assert!(!text.contains(absent), "{absent}: {text}");
+    }
     assert_eq!(at_start(&[], 3, None), "");
 }
 

@@ -20,6 +20,8 @@ const SECRETS: [(&str, &str); 6] = [
     (GIVEN, "of-the-model"),
 ];
 const GIVEN: &str = "ANTHROPIC_API_KEY";
+/// What an agent is told beside: how often it repeats a refused request before the task goes back.
+const OF_AGENTS: &str = "CLAUDE_CODE_MAX_RETRIES";
 
 /// What every program sees: where it is, what the task is, and what the shell that began it adds.
 const USUAL: [&str; 12] = [
@@ -106,6 +108,7 @@ async fn a_program_sees_no_secret_of_the_worker_it_was_not_given() {
         }
         if executor == "agent" {
             assert_eq!(seen.remove(GIVEN).as_deref(), Some("of-the-model"));
+            seen.remove(OF_AGENTS);
         }
         seen.retain(|name, _| !USUAL.contains(&name.as_str()));
         assert!(seen.is_empty(), "{executor} sees {seen:?}");

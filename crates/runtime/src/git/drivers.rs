@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::bounded::output_within;
-use super::{command, with_settings};
+use super::command::{command, with_settings};
 
 /// Configurations whose drivers are remembered.
 const MAX_KNOWN: usize = 32;

@@ -57,10 +57,10 @@ fn fitting(prompt: Page, characters: impl Fn(&str) -> usize) -> Page {
     if whole <= MAX_RESTORE_CHARACTERS {
         return prompt;
     }
-    let (mut room, mut excess) = (prompt.len(), whole - MAX_RESTORE_CHARACTERS);
+    let (mut room, mut excess) = (prompt.weight(), whole - MAX_RESTORE_CHARACTERS);
     loop {
-        // A byte is at most two characters, as an escaped one: less is never taken than has to be.
-        room = room.saturating_sub(excess.div_ceil(2));
+        // A prompt weighs as many characters as it takes in the structure: no more is taken than has to be.
+        room = room.saturating_sub(excess);
         let (mut cut, _) = prompt.clone().cut(room);
         cut.line(CUT_SHORT);
         excess = characters(cut.as_str()).saturating_sub(MAX_RESTORE_CHARACTERS);

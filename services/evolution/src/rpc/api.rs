@@ -8,7 +8,7 @@ use shim_proto::evolution::v1::{
 };
 use shim_runtime::background::BackgroundTasks;
 
-use super::revert_evolution::Reverting;
+use super::reversions::Reverting;
 use super::runs::Runs;
 use super::streamed::Calls;
 use crate::config::Config;

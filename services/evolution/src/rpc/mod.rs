@@ -10,6 +10,7 @@ mod get_evolution;
 mod list_evolutions;
 mod list_patterns;
 mod list_transforms;
+mod reversions;
 mod revert_evolution;
 mod runs;
 mod streamed;

@@ -180,7 +180,17 @@ async fn jest_is_believed_only_when_all_agrees() {
 #[tokio::test]
 async fn vitest_is_believed_only_when_all_agrees() {
     let package = r#"{"name":"p","scripts":{"test":"vitest"}}"#;
-    let lines = verdicts("import { test } from 'vitest';", package, 12).await;
+    let mut lines = verdicts("import { test } from 'vitest';", package, 12).await;
+    // vitest ends at once after the last test: whether a timer of that test still fires first is up to the machine.
+    let late = lines
+        .iter()
+        .position(|line| line.starts_with("late: "))
+        .unwrap();
+    let late = lines.remove(late);
+    assert!(
+        ["late: passed 1+0", "late: lied 1+0"].contains(&late.as_str()),
+        "{late}"
+    );
     let expected = [
         "passes: passed 1+0",
         "fails: failed 1+1",
@@ -193,7 +203,6 @@ async fn vitest_is_believed_only_when_all_agrees() {
         "rejects: lied 1+0",
         "imports: failed 0+1",
         "breaks: failed 0+1",
-        "late: passed 1+0",
         "none: no tests",
     ];
     assert_eq!(lines, expected);

@@ -6,7 +6,7 @@ use prost_types::value::Kind;
 use prost_types::{Struct, Value};
 use serde::Serialize;
 use shim_proto::coordination::v1::WatchStateRequest;
-use tonic::Streaming;
+use tonic::{Code, Streaming};
 
 use super::load::{idle_latency, time_to_recover};
 use super::surge::peak_memory;
@@ -18,6 +18,8 @@ use crate::service::Service;
 const STREAMS: usize = 256;
 /// Bytes of each change.
 const CHANGE_BYTES: usize = 16 * 1024;
+/// What the service asks a client to wait for.
+const REPEAT_AFTER: Duration = Duration::from_millis(500);
 const RECOVERS_WITHIN: Duration = Duration::from_secs(30);
 
 /// What the slow readers did.
@@ -83,7 +85,16 @@ async fn write(service: &Service, span: Duration) -> u64 {
     let mut written = 0;
     while started.elapsed() < span {
         let key = format!("watched-{}", written % 7);
-        let answer = clients.put(put(&key, value.clone(), None)).await;
+        let request = put(&key, value.clone(), None);
+        let mut answer = clients.put(request.clone()).await;
+        // A disk that others keep busy: the same request again, as clients do.
+        if answer
+            .as_ref()
+            .is_err_and(|e| e.code() == Code::Unavailable)
+        {
+            tokio::time::sleep(REPEAT_AFTER).await;
+            answer = clients.put(request).await;
+        }
         answer.expect("others are served beside slow readers");
         written += CHANGE_BYTES as u64;
     }

@@ -90,7 +90,7 @@ impl Fixture {
             "ListState" => json!({"namespace": NAMESPACE, "key_prefix": "e", "page_size": 10}),
             "AcquireLock" => lock("free"),
             "RenewLock" => json!({
-                "namespace": NAMESPACE, "name": "held", "owner": OWNER, "fencing_token": self.lock_token, "ttl": "60s",
+                "namespace": NAMESPACE, "name": "held", "owner": OWNER, "fencing_token": self.lock_token, "ttl": "3600s",
             }),
             "ReleaseLock" => json!({
                 "namespace": NAMESPACE, "name": "held", "owner": OWNER, "fencing_token": self.lock_token,
@@ -99,7 +99,7 @@ impl Fixture {
             "ListLocks" => json!({"namespace": NAMESPACE, "page_size": 10}),
             "AcquireFiles" => files("docs/*.md"),
             "RenewFiles" => json!({
-                "workspace": WORKSPACE, "lease_id": self.lease_id, "holder": OWNER, "ttl": "60s",
+                "workspace": WORKSPACE, "lease_id": self.lease_id, "holder": OWNER, "ttl": "3600s",
             }),
             "ReleaseFiles" => {
                 json!({"workspace": WORKSPACE, "holder": OWNER, "lease_ids": [self.lease_id]})
@@ -129,7 +129,7 @@ impl Fixture {
 }
 
 fn entry() -> Value {
-    json!({"namespace": NAMESPACE, "key": "entry", "value": {"a": 1, "b": [true, null]}, "ttl": "60s", "writer": OWNER})
+    json!({"namespace": NAMESPACE, "key": "entry", "value": {"a": 1, "b": [true, null]}, "ttl": "3600s", "writer": OWNER})
 }
 
 fn lock(name: &str) -> Value {
@@ -139,7 +139,7 @@ fn lock(name: &str) -> Value {
 fn files(pattern: &str) -> Value {
     json!({
         "workspace": WORKSPACE, "holder": OWNER, "purpose": "a story", "patterns": [pattern],
-        "mode": "FILE_LEASE_MODE_SHARED", "ttl": "60s",
+        "mode": "FILE_LEASE_MODE_SHARED", "ttl": "3600s",
     })
 }
 
