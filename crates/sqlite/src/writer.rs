@@ -114,7 +114,9 @@ impl Writer {
     }
 
     /// The same for a job that is done within some hundred microseconds. If it is the only one, and commits are quick, it
-    /// is committed on this thread.
+    /// is committed on this thread. The runtime's other threads take over this one's tasks, but for the one that it would
+    /// run next: that waits for the commit. A disk that becomes slow holds up one thread once. Giving way first would cost
+    /// what is gained.
     pub(crate) async fn submit_short<R, E, F>(&self, bytes: usize, job: F) -> Result<R, E>
     where
         R: Send + 'static,
@@ -123,8 +125,6 @@ impl Writer {
     {
         let (mut job, response) = self.prepare(bytes, job)?;
         if bytes <= MAX_BYTES_HERE && self.is_quick_and_alone() && is_one_of_many_threads() {
-            // What else this thread has to do does not wait for the disk: other tasks run first.
-            tokio::task::yield_now().await;
             job = match self.commit_here(job) {
                 Some(job) => job,
                 None => return answer(response).await,
