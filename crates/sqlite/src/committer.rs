@@ -69,9 +69,11 @@ impl Committer {
         self.surviving_panics(|committer| committer.commit_group(first, more));
     }
 
-    /// The schema's idle work, and a look at the files.
-    pub(crate) fn idle(&mut self) {
+    /// The schema's idle work, and a look at the files. Answers whether something changed: then more may wait.
+    pub(crate) fn idle(&mut self) -> bool {
+        let before = self.db.total_changes();
         self.surviving_panics(Self::run_idle_work);
+        self.db.total_changes() != before
     }
 
     fn surviving_panics(&mut self, work: impl FnOnce(&mut Self)) {

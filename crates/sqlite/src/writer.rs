@@ -30,8 +30,10 @@ const QUEUE_CAPACITY: usize = 1024;
 const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
 /// A job on its caller's thread holds no more, so that its work there is short.
 const MAX_BYTES_HERE: usize = 128 * 1024;
-/// The schema's idle work runs when no job came for so long.
+/// The schema's idle work runs when no job came for so long,
 const IDLE_AFTER: Duration = Duration::from_millis(50);
+/// and again after twice the time, up to this: an idle process hardly wakes. Each commit looks at the files, too.
+const LONGEST_IDLE: Duration = Duration::from_secs(5);
 
 /// The one that commits, until the writer's thread closes it.
 type SharedCommitter = Arc<Mutex<Option<Committer>>>;
@@ -274,28 +276,33 @@ struct WriterThread {
 impl WriterThread {
     /// No panic ends the thread: without it nothing would be saved until the next start.
     fn run(mut self) {
+        let mut idle = IDLE_AFTER;
         loop {
-            match self.jobs.recv_timeout(IDLE_AFTER) {
+            match self.jobs.recv_timeout(idle) {
                 Ok(first) => {
+                    idle = IDLE_AFTER;
                     let jobs = &self.jobs;
                     if let Some(committer) = lock(&self.committer).as_mut() {
                         committer.commit(first, || jobs.try_recv().ok());
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => self.run_idle_work(),
+                Err(RecvTimeoutError::Timeout) if self.run_idle_work() => {
+                    idle = (idle * 2).min(LONGEST_IDLE);
+                }
+                Err(RecvTimeoutError::Timeout) => idle = IDLE_AFTER,
                 Err(RecvTimeoutError::Disconnected) => return self.close(),
             }
         }
     }
 
-    /// Nothing is idle while callers commit on their own threads.
-    fn run_idle_work(&mut self) {
-        if let Some(committer) = lock(&self.committer).as_mut() {
-            let were_groups = std::mem::replace(&mut self.groups, committer.groups);
-            if were_groups == committer.groups {
-                committer.idle();
-            }
-        }
+    /// Nothing is idle while callers commit on their own threads. Answers whether all was idle and nothing is left to do.
+    fn run_idle_work(&mut self) -> bool {
+        let mut committer = lock(&self.committer);
+        let Some(committer) = committer.as_mut() else {
+            return true;
+        };
+        let were_groups = std::mem::replace(&mut self.groups, committer.groups);
+        were_groups == committer.groups && !committer.idle()
     }
 
     fn close(self) {

@@ -192,9 +192,12 @@ impl Store {
     }
 
     /// The query with what is remembered of the database.
-    fn remembering<R, F>(&self, query: F) -> impl FnOnce(&Connection) -> R + Send + use<R, F>
+    fn remembering<R, F>(
+        &self,
+        query: F,
+    ) -> impl FnOnce(&Connection) -> Result<R, Error> + Send + use<R, F>
     where
-        F: FnOnce(&Connection) -> R + Send,
+        F: FnOnce(&Connection) -> Result<R, Error> + Send,
     {
         let known = Arc::clone(&self.memory);
         move |db| memory::remembering(&known, || query(db))
