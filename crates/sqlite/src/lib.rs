@@ -6,6 +6,7 @@
 
 pub mod backup;
 mod clock;
+mod committer;
 mod connection;
 mod database;
 mod deferred;

@@ -1,58 +1,51 @@
-//! The writer thread: the jobs of all callers, grouped into one transaction for each sync of the disk.
+//! The writer: the jobs of all callers, grouped into one transaction for each sync of the disk.
 //!
-//! While one group is being synced the next one gathers, so all waiting jobs share the cost of a sync.
+//! While one group is being synced the next one gathers, so all waiting jobs share the cost of a sync. A short job that
+//! comes alone is committed on its caller's thread: it waits for no other thread to wake, nor its caller for the answer.
 //! (A) A job sees the effects of the jobs before it. (B) A job that refuses leaves nothing behind.
 //! (C) If the commit fails, every job of the group fails with it and nothing of the group is kept.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::Connection;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{oneshot, watch};
 
 use crate::clock::ServiceClock;
+use crate::committer::{Committer, JobOutcome, WriteJob, note};
 use crate::error::{JobError, SqliteError};
-use crate::guard::{Difference, LogFate};
 use crate::rescue::OpenedFiles;
 use crate::reserve::Reserve;
 use crate::savepoint::run_job;
 use crate::schema::Schema;
 use crate::time::UnixMicros;
-use crate::{connection, deferred};
 
 /// Jobs that may wait.
 const QUEUE_CAPACITY: usize = 1024;
 /// Bytes that waiting jobs may hold.
 const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
-/// Jobs in one group, and the time spent gathering them.
-const MAX_GROUP_JOBS: usize = 256;
-const MAX_GROUP_TIME: Duration = Duration::from_millis(10);
-/// The schema's idle work runs when no job came for so long.
+/// A job on its caller's thread holds no more, so that its work there is short.
+const MAX_BYTES_HERE: usize = 128 * 1024;
+/// The schema's idle work runs when no job came for so long,
 const IDLE_AFTER: Duration = Duration::from_millis(50);
+/// and again after twice the time, up to this: an idle process hardly wakes. Each commit looks at the files, too.
+const LONGEST_IDLE: Duration = Duration::from_secs(5);
 
-/// Answers the waiting caller once the outcome of the commit is known.
-type CommitCallback = Box<dyn FnOnce(Result<(), SqliteError>) + Send>;
-/// Does its work in the open transaction, or answers the error for which there is none.
-type WriteJob =
-    Box<dyn FnOnce(Result<(&Connection, UnixMicros), SqliteError>) -> JobOutcome + Send>;
-
-/// What a finished job leaves for the commit.
-struct JobOutcome {
-    on_commit: CommitCallback,
-    /// The database's error, if the job failed for one.
-    store_error: Option<SqliteError>,
-}
+/// The one that commits, until the writer's thread closes it.
+type SharedCommitter = Arc<Mutex<Option<Committer>>>;
 
 /// The queue of the writer thread. Dropping it lets the thread finish the waiting jobs, and joins it.
 pub(crate) struct Writer {
     queue: Option<SyncSender<WriteJob>>,
-    waiting_bytes: Arc<AtomicUsize>,
+    committer: SharedCommitter,
+    open_jobs: Arc<OpenJobs>,
     /// Set until the next group: it may use the reserve.
     wants_room: Arc<AtomicBool>,
+    was_quick: Arc<AtomicBool>,
     failure: watch::Sender<Option<SqliteError>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -67,24 +60,33 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (queue, jobs) = sync_channel(QUEUE_CAPACITY);
         let (wants_room, failure) = (Arc::<AtomicBool>::default(), watch::Sender::default());
-        let writer = WriterThread {
+        let was_quick = Arc::<AtomicBool>::default();
+        let committer = Arc::new(Mutex::new(Some(Committer {
             schema,
             files,
             known_difference: None,
             db,
             clock,
-            jobs,
             reserve,
             wants_room: Arc::clone(&wants_room),
             failure: failure.clone(),
+            groups: 0,
+            was_quick: Arc::clone(&was_quick),
+        })));
+        let writer = WriterThread {
+            committer: Arc::clone(&committer),
+            jobs,
+            groups: 0,
         };
         let thread = std::thread::Builder::new()
             .name(format!("{}-writer", schema.name))
             .spawn(move || writer.run())?;
         Ok(Self {
             queue: Some(queue),
-            waiting_bytes: Arc::default(),
+            committer,
+            open_jobs: Arc::default(),
             wants_room,
+            was_quick,
             failure,
             thread: Mutex::new(Some(thread)),
         })
@@ -108,7 +110,64 @@ impl Writer {
         E: JobError,
         F: FnOnce(&Connection, UnixMicros) -> Result<R, E> + Send + 'static,
     {
-        let reservation = QueueReservation::reserve(&self.waiting_bytes, bytes)?;
+        let (job, response) = self.prepare(bytes, job)?;
+        self.enqueue(job)?;
+        answer(response).await
+    }
+
+    /// The same for a job that is done within some hundred microseconds. If it is the only one, and commits are quick, it
+    /// is committed on this thread. The runtime's other threads take over this one's tasks, but for the one that it would
+    /// run next: that waits for the commit. A disk that becomes slow holds up one thread once. Giving way first would cost
+    /// what is gained.
+    pub(crate) async fn submit_short<R, E, F>(&self, bytes: usize, job: F) -> Result<R, E>
+    where
+        R: Send + 'static,
+        E: JobError,
+        F: FnOnce(&Connection, UnixMicros) -> Result<R, E> + Send + 'static,
+    {
+        let (mut job, response) = self.prepare(bytes, job)?;
+        if bytes <= MAX_BYTES_HERE && self.is_quick_and_alone() && is_one_of_many_threads() {
+            job = match self.commit_here(job) {
+                Some(job) => job,
+                None => return answer(response).await,
+            };
+        }
+        self.enqueue(job)?;
+        answer(response).await
+    }
+
+    fn is_quick_and_alone(&self) -> bool {
+        self.was_quick.load(Ordering::Relaxed) && self.open_jobs.count.load(Ordering::Relaxed) == 1
+    }
+
+    /// Commits the job, or gives it back if others came or the writer's thread is at work.
+    fn commit_here(&self, job: WriteJob) -> Option<WriteJob> {
+        if !self.is_quick_and_alone() {
+            return Some(job);
+        }
+        let mut committer = match self.committer.try_lock() {
+            Ok(committer) => committer,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Some(job),
+        };
+        let Some(committer) = committer.as_mut() else {
+            return Some(job);
+        };
+        committer.commit(job, || None);
+        None
+    }
+
+    fn prepare<R, E, F>(
+        &self,
+        bytes: usize,
+        job: F,
+    ) -> Result<(WriteJob, oneshot::Receiver<Result<R, E>>), E>
+    where
+        R: Send + 'static,
+        E: JobError,
+        F: FnOnce(&Connection, UnixMicros) -> Result<R, E> + Send + 'static,
+    {
+        let reservation = QueueReservation::reserve(&self.open_jobs, bytes)?;
         let (reply, response) = oneshot::channel();
         let job: WriteJob = Box::new(move |transaction| {
             let result = match transaction {
@@ -133,24 +192,30 @@ impl Writer {
                 store_error,
             }
         });
+        Ok((job, response))
+    }
+
+    fn enqueue(&self, job: WriteJob) -> Result<(), SqliteError> {
         let queue = self.queue.as_ref().ok_or(SqliteError::Stopping)?;
         queue.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => SqliteError::Overloaded,
             TrySendError::Disconnected(_) => SqliteError::Stopping,
-        })?;
-        response.await.unwrap_or_else(|_| {
-            Err(SqliteError::Unavailable("the change ended in a defect".into()).into())
         })
     }
 }
 
-/// Passes on a difference only.
-fn note(failure: &watch::Sender<Option<SqliteError>>, outcome: Option<SqliteError>) {
-    failure.send_if_modified(|known| {
-        let is_news = *known != outcome;
-        *known = outcome;
-        is_news
-    });
+async fn answer<R, E: JobError>(response: oneshot::Receiver<Result<R, E>>) -> Result<R, E> {
+    response.await.unwrap_or_else(|_| {
+        Err(SqliteError::Unavailable("the change ended in a defect".into()).into())
+    })
+}
+
+/// Whether other threads go on with the runtime's tasks while this one waits for the disk.
+fn is_one_of_many_threads() -> bool {
+    Handle::try_current().is_ok_and(|runtime| {
+        runtime.runtime_flavor() == RuntimeFlavor::MultiThread
+            && runtime.metrics().num_workers() > 1
+    })
 }
 
 impl Drop for Writer {
@@ -167,19 +232,27 @@ impl Drop for Writer {
     }
 }
 
-/// Bytes counted against the queue's budget until the job is answered.
+/// The jobs that were not answered yet, and what they hold.
+#[derive(Default)]
+struct OpenJobs {
+    count: AtomicUsize,
+    bytes: AtomicUsize,
+}
+
+/// A job and its bytes, counted against the queue's budget until the job is answered.
 struct QueueReservation {
-    budget: Arc<AtomicUsize>,
+    budget: Arc<OpenJobs>,
     bytes: usize,
 }
 
 impl QueueReservation {
-    fn reserve(budget: &Arc<AtomicUsize>, bytes: usize) -> Result<Self, SqliteError> {
+    fn reserve(budget: &Arc<OpenJobs>, bytes: usize) -> Result<Self, SqliteError> {
+        budget.count.fetch_add(1, Ordering::Relaxed);
         let reservation = Self {
             budget: Arc::clone(budget),
             bytes,
         };
-        if budget.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_QUEUED_BYTES {
+        if budget.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_QUEUED_BYTES {
             return Err(SqliteError::Overloaded);
         }
         Ok(reservation)
@@ -188,200 +261,58 @@ impl QueueReservation {
 
 impl Drop for QueueReservation {
     fn drop(&mut self) {
-        self.budget.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 struct WriterThread {
-    schema: &'static Schema,
-    files: OpenedFiles,
-    /// What is said of files that are not those that were opened, as long as they are not.
-    known_difference: Option<(SqliteError, LogFate)>,
-    db: Connection,
-    clock: ServiceClock,
+    committer: SharedCommitter,
     jobs: Receiver<WriteJob>,
-    reserve: Reserve,
-    wants_room: Arc<AtomicBool>,
-    failure: watch::Sender<Option<SqliteError>>,
+    /// The groups that were committed when this thread looked last, here or elsewhere.
+    groups: u64,
 }
 
 impl WriterThread {
     /// No panic ends the thread: without it nothing would be saved until the next start.
     fn run(mut self) {
+        let mut idle = IDLE_AFTER;
         loop {
-            let outcome = match self.jobs.recv_timeout(IDLE_AFTER) {
-                Ok(first) => catch_unwind(AssertUnwindSafe(|| self.commit_group(first))),
-                Err(RecvTimeoutError::Timeout) => {
-                    catch_unwind(AssertUnwindSafe(|| self.run_idle_work()))
+            match self.jobs.recv_timeout(idle) {
+                Ok(first) => {
+                    idle = IDLE_AFTER;
+                    let jobs = &self.jobs;
+                    if let Some(committer) = lock(&self.committer).as_mut() {
+                        committer.commit(first, || jobs.try_recv().ok());
+                    }
                 }
+                Err(RecvTimeoutError::Timeout) if self.run_idle_work() => {
+                    idle = (idle * 2).min(LONGEST_IDLE);
+                }
+                Err(RecvTimeoutError::Timeout) => idle = IDLE_AFTER,
                 Err(RecvTimeoutError::Disconnected) => return self.close(),
-            };
-            if outcome.is_err() {
-                deferred::discard_after(0);
-                // The new connection has nothing of a transaction that was left open.
-                self.reopen();
             }
         }
     }
 
-    fn commit_group(&mut self, first: WriteJob) {
-        // A log that was cut is not folded.
-        if self.wants_room.swap(false, Ordering::Relaxed) && self.check_files().is_ok() {
-            self.make_room();
-        }
-        let mut callbacks = Vec::new();
-        let synced = self.gather_and_commit(first, &mut callbacks);
-        // What was written to a file that nobody finds any more is not kept, whatever SQLite says.
-        let synced = self.check_files().and(synced);
-        (self.schema.on_commit)(callbacks.len(), synced.as_ref().ok().copied());
-        match &synced {
-            Ok(_) => deferred::run_all(),
-            Err(error) => {
-                deferred::discard_after(0);
-                // What was replaced is said once, when it is found.
-                if !matches!(error, SqliteError::Replaced(_)) {
-                    tracing::error!(%error, jobs = callbacks.len(), "a group of changes could not be committed");
-                }
-            }
-        }
-        let committed = synced.map(drop);
-        match &committed {
-            Ok(()) => note(&self.failure, None),
-            Err(error) if error.is_failure() => note(&self.failure, Some(error.clone())),
-            Err(_) => {}
-        }
-        for on_commit in callbacks {
-            on_commit(committed.clone());
-        }
-        if matches!(
-            committed,
-            Err(SqliteError::Unavailable(_) | SqliteError::Damaged(_))
-        ) {
-            self.reopen();
-        }
+    /// Nothing is idle while callers commit on their own threads. Answers whether all was idle and nothing is left to do.
+    fn run_idle_work(&mut self) -> bool {
+        let mut committer = lock(&self.committer);
+        let Some(committer) = committer.as_mut() else {
+            return true;
+        };
+        let were_groups = std::mem::replace(&mut self.groups, committer.groups);
+        were_groups == committer.groups && !committer.idle()
     }
 
-    /// Runs jobs in one transaction. Answers with the time that the commit took.
-    fn gather_and_commit(
-        &mut self,
-        first: WriteJob,
-        callbacks: &mut Vec<CommitCallback>,
-    ) -> Result<Duration, SqliteError> {
-        let begun = self
-            .check_files_before_change()
-            .and_then(|()| Ok(self.db.execute_batch("BEGIN IMMEDIATE")?));
-        if let Err(error) = begun {
-            callbacks.push(first(Err(error.clone())).on_commit);
-            return Err(error);
-        }
-        let started = Instant::now();
-        let mut next = Some(first);
-        while let Some(job) = next.take() {
-            let outcome = job(Ok((&self.db, self.clock.now())));
-            callbacks.push(outcome.on_commit);
-            if self.db.is_autocommit() {
-                // SQLite rolled back by itself (a full disk, an I/O error), or a job refused after a change.
-                return Err(outcome.store_error.unwrap_or(SqliteError::GroupLost));
-            }
-            if callbacks.len() < MAX_GROUP_JOBS && started.elapsed() < MAX_GROUP_TIME {
-                next = self.jobs.try_recv().ok();
-            }
-        }
-        let begun = Instant::now();
-        match self.db.execute_batch("COMMIT") {
-            Ok(()) => Ok(begun.elapsed()),
-            Err(error) => {
-                // A failed COMMIT may leave the transaction open; nothing of it may stay.
-                let _ = self.db.execute_batch("ROLLBACK");
-                Err(SqliteError::from(error))
-            }
+    fn close(self) {
+        let committer = lock(&self.committer).take();
+        if let Some(committer) = committer {
+            committer.close();
         }
     }
+}
 
-    /// Whether the files are those that were opened. What they held is saved once they are not.
-    fn check_files(&mut self) -> Result<(), SqliteError> {
-        let difference = self.files.guard.difference();
-        self.judge_files(difference)
-    }
-
-    /// The same with a short look: a whole one follows when the change is on the disk.
-    fn check_files_before_change(&mut self) -> Result<(), SqliteError> {
-        let difference = self.files.guard.difference_before_change();
-        self.judge_files(difference)
-    }
-
-    fn judge_files(&mut self, difference: Option<Difference>) -> Result<(), SqliteError> {
-        match (difference, &mut self.known_difference) {
-            (None, None) => return Ok(()),
-            (None, known) => {
-                *known = None;
-                self.files.note_mended();
-                note(&self.failure, None);
-            }
-            // One file is cut, then another is put in its place.
-            (Some(difference), Some((_, log))) => {
-                if *log != difference.log {
-                    *log = difference.log;
-                    self.files.note_log(*log);
-                }
-            }
-            (Some(difference), known) => {
-                let error = self.files.note_replaced(&self.db, &difference);
-                note(&self.failure, Some(error.clone()));
-                *known = Some((error, difference.log));
-            }
-        }
-        let known = self.known_difference.as_ref();
-        known.map_or(Ok(()), |(error, _)| Err(error.clone()))
-    }
-
-    /// Starts over from the file: after a failed sync the kernel may have dropped pages that the connection still assumes.
-    fn reopen(&mut self) {
-        // Another file under the name is not this database.
-        if self.check_files().is_err() {
-            return;
-        }
-        match connection::open_writer(&self.files.path) {
-            Ok(db) => self.db = db,
-            Err(error) => {
-                tracing::error!(%error, "the database cannot be reopened; trying again with the next change");
-            }
-        }
-    }
-
-    /// On a disk that is short of room: gives the reserve up, and folds the log into the database, which empties the log.
-    fn make_room(&self) {
-        if self.reserve.give_up_if_short()
-            && let Err(error) = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);")
-        {
-            tracing::debug!(%error, "the log could not be emptied");
-        }
-    }
-
-    fn run_idle_work(&mut self) {
-        if self.check_files().is_err() {
-            return;
-        }
-        self.reserve.restore_in_time();
-        if let Err(error) = (self.schema.when_idle)(&self.db) {
-            tracing::warn!(%error, "the writer's idle work failed; it is tried again");
-        }
-    }
-
-    fn close(mut self) {
-        let _ = self.check_files();
-        if let Some((_, log)) = &self.known_difference
-            && *log != LogFate::Folded
-        {
-            return self.files.close_replaced(self.db, *log);
-        }
-        // An orderly end leaves one file; a failure leaves the WAL, which the next start replays.
-        let _ = self.db.execute_batch("PRAGMA wal_checkpoint(TRUNCATE);");
-        if let Err((_, error)) = self.db.close() {
-            tracing::warn!(%error, "the database did not close cleanly; its log is replayed at the next start");
-        } else if self.known_difference.is_some() {
-            // Its log, which was gone, is folded into it now.
-            self.files.note_mended();
-        }
-    }
+fn lock(committer: &SharedCommitter) -> MutexGuard<'_, Option<Committer>> {
+    committer.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,6 +15,7 @@ use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use tonic::Status;
 
 use super::names::{self, Around};
+use super::rules::MessageWords;
 use super::{arguments, text};
 use crate::service_error::Violations;
 
@@ -72,16 +73,18 @@ const NAMES: [&str; 23] = [
 /// Opaque, made by a service and never stored.
 const CURSORS: [&str; 2] = ["page_token", "after_cursor"];
 
-/// The message without its secrets; `None` if it has none.
+/// The message without its secrets; `None` if it has none. `words` are those of this very message.
 ///
 /// # Errors
 /// INVALID_ARGUMENT naming every field that must not hold one, without saying what it holds.
 pub(super) fn redact_message(
     message: &[u8],
+    words: &MessageWords<'_>,
     descriptor: &MessageDescriptor,
     policy: Policy,
 ) -> Result<Option<Vec<u8>>, Status> {
     let mut redactor = MessageRedactor {
+        words,
         policy,
         refused: Violations::default(),
     };
@@ -168,12 +171,13 @@ impl<'a> RedactedCopy<'a> {
     }
 }
 
-struct MessageRedactor {
+struct MessageRedactor<'a> {
+    words: &'a MessageWords<'a>,
     policy: Policy,
     refused: Violations,
 }
 
-impl MessageRedactor {
+impl MessageRedactor<'_> {
     /// The message without its secrets, or `None` if nothing changed.
     fn message(
         &mut self,
@@ -253,7 +257,7 @@ impl MessageRedactor {
         let by_name = path.around.filter(|_| parent.full_name() == VALUE);
         let redacted = match by_name.and_then(|around| names::mark(text, around.strength)) {
             Some(mark) => mark,
-            None => match text::text(text) {
+            None => match text::text_by(text, self.words.candidates(text)) {
                 Cow::Owned(redacted) => redacted,
                 Cow::Borrowed(_) => return None,
             },

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::LazyLock;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use http::Request;
 use http_body::Frame;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
@@ -16,7 +16,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::protobuf::{Policy, redact_message};
-use super::rules;
+use super::rules::MessageWords;
 
 /// A flag and the length, before every message (gRPC over HTTP/2).
 const PREFIX_BYTES: usize = 5;
@@ -47,16 +47,16 @@ pub(crate) fn redact_request(request: Request<Body>) -> Request<Body> {
 /// # Errors
 /// INVALID_ARGUMENT naming every field that names something and holds a secret.
 pub fn message(encoded: Vec<u8>, full_name: &str) -> Result<Vec<u8>, Status> {
-    if !rules::may_match(&encoded) {
+    let Some(words) = MessageWords::of(&encoded) else {
         return Ok(encoded);
-    }
+    };
     let descriptor = POOL
         .as_ref()
         .and_then(|pool| pool.get_message_by_name(full_name));
     let Some(descriptor) = descriptor else {
         return Ok(encoded);
     };
-    let redacted = redact_message(&encoded, &descriptor, Policy::Redact)?;
+    let redacted = redact_message(&encoded, &words, &descriptor, Policy::Redact)?;
     Ok(redacted.unwrap_or(encoded))
 }
 
@@ -106,24 +106,37 @@ impl RedactingBody {
             && prefix(&self.buffered).is_some_and(|(_, length)| length > MAX_MESSAGE_BYTES)
     }
 
-    fn redact(&self, mut messages: Bytes) -> Result<Bytes, Status> {
-        if !rules::may_match(&messages) {
-            return Ok(messages);
+    fn redact(&self, messages: Bytes) -> Result<Bytes, Status> {
+        // A copy of what was looked at, once something of it is replaced.
+        let mut clean: Option<BytesMut> = None;
+        let mut begin = 0;
+        while let Some((flag, length)) = prefix(&messages[begin..]) {
+            let end = begin + PREFIX_BYTES + length;
+            let redacted = self.redact_one(&messages[begin + PREFIX_BYTES..end])?;
+            match (redacted, &mut clean) {
+                (Some(message), clean) => {
+                    let clean = clean.get_or_insert_with(|| messages[..begin].into());
+                    clean.put_u8(flag);
+                    clean.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
+                    clean.put_slice(&message);
+                }
+                (None, Some(clean)) => clean.put_slice(&messages[begin..end]),
+                (None, None) => {}
+            }
+            begin = end;
         }
-        let Some(descriptor) = self.descriptor() else {
-            return Ok(messages);
+        Ok(clean.map_or(messages, BytesMut::freeze))
+    }
+
+    /// The message without its secrets; `None` if it stays.
+    fn redact_one(&self, message: &[u8]) -> Result<Option<Vec<u8>>, Status> {
+        let Some(words) = MessageWords::of(message) else {
+            return Ok(None);
         };
-        let mut clean = BytesMut::with_capacity(messages.len());
-        while let Some((flag, length)) = prefix(&messages) {
-            messages.advance(PREFIX_BYTES);
-            let message = messages.split_to(length);
-            let redacted = redact_message(&message, &descriptor, self.policy())?;
-            let message = redacted.as_deref().unwrap_or(&message);
-            clean.put_u8(flag);
-            clean.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
-            clean.put_slice(message);
+        match self.descriptor() {
+            Some(descriptor) => redact_message(message, &words, &descriptor, self.policy()),
+            None => Ok(None),
         }
-        Ok(clean.freeze())
     }
 
     /// The shape of the method's requests; `None` for a method that does not exist.

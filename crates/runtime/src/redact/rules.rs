@@ -7,6 +7,7 @@
 
 mod cookies;
 mod index;
+mod message_words;
 mod rule;
 mod surroundings;
 mod table;
@@ -16,7 +17,8 @@ use std::sync::LazyLock;
 
 use super::{marks, named, names};
 use index::WordIndex;
-use rule::Rule;
+pub(super) use message_words::MessageWords;
+pub(super) use rule::Rule;
 pub(super) use rule::VENDOR;
 
 /// What is found by other means than a pattern.
@@ -37,19 +39,13 @@ fn all() -> impl Iterator<Item = &'static Rule> {
 
 static INDEX: LazyLock<Option<WordIndex>> = LazyLock::new(|| WordIndex::new(all()));
 
-/// Whether any rule has a say about these bytes, which may be an encoded message.
-pub(super) fn may_match(bytes: &[u8]) -> bool {
-    let index = INDEX.as_ref();
-    index.is_some_and(|index| index.rules(bytes).next().is_some())
-}
-
 /// The rules with a say about a text, in their order.
 pub(super) fn candidates(bytes: &[u8]) -> impl Iterator<Item = &'static Rule> + use<> {
     let mut candidates = [false; COUNT];
     let mut count = 0;
     if let Some(index) = INDEX.as_ref() {
-        for rule in index.rules(bytes) {
-            candidates[rule] = true;
+        for word in index.words(bytes) {
+            candidates[word.rule] = true;
             count = COUNT;
         }
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::rules;
+use super::rules::{self, Rule};
 
 /// Taking one secret out may uncover another; three rounds were enough for all that was seen.
 const MAX_ROUNDS: usize = 8;
@@ -11,20 +11,31 @@ const MAX_ROUNDS: usize = 8;
 /// redacted stays as it is.
 #[must_use]
 pub fn text(text: &str) -> Cow<'_, str> {
-    let mut redacted = Cow::Borrowed(text);
-    for _ in 0..MAX_ROUNDS {
-        let Some(cleaner) = apply_rules(&redacted) else {
-            break;
-        };
-        redacted = Cow::Owned(cleaner);
-    }
-    redacted
+    text_by(text, rules::candidates(text.as_bytes()))
 }
 
-/// Applies every rule once; `None` if none found anything.
-fn apply_rules(text: &str) -> Option<String> {
+/// The same for a text of which it is known which rules have a say about it.
+pub(super) fn text_by(
+    text: &str,
+    candidates: impl IntoIterator<Item = &'static Rule>,
+) -> Cow<'_, str> {
+    let Some(mut redacted) = apply_rules(text, candidates) else {
+        return Cow::Borrowed(text);
+    };
+    for _ in 1..MAX_ROUNDS {
+        let candidates = rules::candidates(redacted.as_bytes());
+        let Some(cleaner) = apply_rules(&redacted, candidates) else {
+            break;
+        };
+        redacted = cleaner;
+    }
+    Cow::Owned(redacted)
+}
+
+/// Applies each of the rules once; `None` if none found anything.
+fn apply_rules(text: &str, rules: impl IntoIterator<Item = &'static Rule>) -> Option<String> {
     let mut redacted: Option<String> = None;
-    for rule in rules::candidates(text.as_bytes()) {
+    for rule in rules {
         let cleaner = rule.apply(redacted.as_deref().unwrap_or(text));
         redacted = cleaner.or(redacted);
     }

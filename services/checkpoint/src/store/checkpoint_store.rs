@@ -141,6 +141,22 @@ impl Store {
         self.db.mutate_keeping(key, bytes, rebuild, job).await
     }
 
+    /// See [`Database::mutate_shortly`].
+    pub(super) async fn mutate_shortly<R, F>(
+        &self,
+        key: IdempotencyKey,
+        bytes: usize,
+        rebuild: Rebuild<R>,
+        job: F,
+    ) -> Result<R, Error>
+    where
+        R: Message + Default + Send + 'static,
+        F: FnOnce(&Connection, UnixMicros) -> Result<(R, R), Error> + Send + 'static,
+    {
+        let job = self.in_scope(job);
+        self.db.mutate_shortly(key, bytes, rebuild, job).await
+    }
+
     /// The job with what the writer's thread knows while it runs.
     fn in_scope<R, F>(
         &self,
@@ -172,9 +188,19 @@ impl Store {
         R: Send + 'static,
         F: FnOnce(&Connection) -> Result<R, Error> + Send + 'static,
     {
+        self.db.read(self.remembering(query)).await
+    }
+
+    /// The query with what is remembered of the database.
+    fn remembering<R, F>(
+        &self,
+        query: F,
+    ) -> impl FnOnce(&Connection) -> Result<R, Error> + Send + use<R, F>
+    where
+        F: FnOnce(&Connection) -> Result<R, Error> + Send,
+    {
         let known = Arc::clone(&self.memory);
-        let query = move |db: &Connection| memory::remembering(&known, || query(db));
-        self.db.read(query).await
+        move |db| memory::remembering(&known, || query(db))
     }
 
     /// Does the costly part of a mutation on a reader, unless the request was answered before. The answer comes first: a
@@ -189,12 +215,37 @@ impl Store {
         P: Send + 'static,
         F: FnOnce(&Connection) -> Result<P, Error> + Send + 'static,
     {
-        let key = key.clone();
-        self.read(move |db| match idempotency::replay(db, &key)? {
-            Some(response) => Ok(Prepared::Answered(response)),
-            None => work(db).map(Prepared::Ready),
-        })
-        .await
+        self.read(unless_answered(key, work)).await
+    }
+
+    /// Like [`Store::prepare`] for little work, on the thread of its caller; see [`Database::read_shortly`].
+    pub(super) async fn prepare_shortly<R, P, F>(
+        &self,
+        key: &IdempotencyKey,
+        work: F,
+    ) -> Result<Prepared<R, P>, Error>
+    where
+        R: Message + Default + Send + 'static,
+        P: Send + 'static,
+        F: FnOnce(&Connection) -> Result<P, Error> + Send + 'static,
+    {
+        let query = self.remembering(unless_answered(key, work));
+        self.db.read_shortly(query).await
+    }
+}
+
+fn unless_answered<R, P, F>(
+    key: &IdempotencyKey,
+    work: F,
+) -> impl FnOnce(&Connection) -> Result<Prepared<R, P>, Error> + Send + use<R, P, F>
+where
+    R: Message + Default,
+    F: FnOnce(&Connection) -> Result<P, Error> + Send,
+{
+    let key = key.clone();
+    move |db| match idempotency::replay(db, &key)? {
+        Some(response) => Ok(Prepared::Answered(response)),
+        None => work(db).map(Prepared::Ready),
     }
 }
 

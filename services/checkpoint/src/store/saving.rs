@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use prost::Message;
 use rusqlite::Connection;
 use shim_proto::checkpoint::v1::{
     CheckpointState, CheckpointTrigger, SaveCheckpointRequest, SaveCheckpointResponse, SaveReport,
@@ -23,6 +24,9 @@ use crate::domain::rewording::is_reworded;
 use crate::domain::save_report;
 use crate::domain::session_tasks::{self, KnownBy, KnownTask, TaskMatch, TaskName};
 use crate::error::Error;
+
+/// A state of so many bytes is merged and packed on the thread of its call, as one is that is not merged.
+const MAX_SMALL_STATE: usize = 64 * 1024;
 
 /// What a client saves beside the state.
 #[derive(Debug)]
@@ -91,9 +95,12 @@ impl Store {
         closed: Vec<String>,
     ) -> Result<SaveCheckpointResponse, Error> {
         let (level, merging) = (self.zstd_level, Arc::clone(&options));
-        let prepared = self
-            .prepare(&key, move |db| merge(db, &merging, &state, closed, level))
-            .await?;
+        let is_small = state.encoded_len() <= MAX_SMALL_STATE;
+        let work = move |db: &Connection| merge(db, &merging, &state, closed, level);
+        let prepared = match is_small {
+            true => self.prepare_shortly(&key, work).await?,
+            false => self.prepare(&key, work).await?,
+        };
         match prepared {
             Prepared::Answered(kept) => self.read(move |db| save_answer::rebuild(db, kept)).await,
             Prepared::Ready(save) => self.append(key, &options, save).await,
@@ -108,7 +115,7 @@ impl Store {
     ) -> Result<SaveCheckpointResponse, Error> {
         let (owner, trigger) = (options.owner, options.trigger);
         let bytes = save.packed.memory_bytes();
-        self.mutate_keeping(key, bytes, save_answer::rebuild, move |db, now| {
+        self.mutate_shortly(key, bytes, save_answer::rebuild, move |db, now| {
             let mut stored = sessions::require_owner(db, owner)?;
             if let Some(head) = save.head {
                 require_head(&stored, head)?;

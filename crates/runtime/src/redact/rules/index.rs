@@ -20,6 +20,14 @@ pub(super) struct WordIndex {
     entries: Vec<Vec<WordEntry>>,
 }
 
+/// Where a word stands, and the place of its rule among all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FoundWord {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) rule: usize,
+}
+
 struct WordEntry {
     word: &'static [u8],
     rule: usize,
@@ -45,8 +53,8 @@ impl WordIndex {
         })
     }
 
-    /// The places of rules among all, one for each of their words that the text holds.
-    pub(super) fn rules(&self, text: &[u8]) -> impl Iterator<Item = usize> {
+    /// Each word that the text holds, with the place of its rule among all.
+    pub(super) fn words(&self, text: &[u8]) -> impl Iterator<Item = FoundWord> {
         self.beginnings
             .find_overlapping_iter(text)
             .flat_map(move |found| {
@@ -54,7 +62,11 @@ impl WordIndex {
                 let entries = self.entries[found.pattern().as_usize()].iter();
                 entries.filter_map(move |WordEntry { word, rule }| {
                     let same = rest.get(..word.len())?.eq_ignore_ascii_case(word);
-                    same.then_some(*rule)
+                    same.then_some(FoundWord {
+                        start: found.start(),
+                        end: found.start() + word.len(),
+                        rule: *rule,
+                    })
                 })
             })
     }
