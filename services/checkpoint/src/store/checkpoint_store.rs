@@ -166,14 +166,17 @@ impl Store {
         self.db.write(bytes, self.in_scope(job)).await
     }
 
-    /// See [`Database::read`].
+    /// See [`Database::read`]. One query sees one moment: a state and its segments are read together.
     pub(super) async fn read<R, F>(&self, query: F) -> Result<R, Error>
     where
         R: Send + 'static,
         F: FnOnce(&Connection) -> Result<R, Error> + Send + 'static,
     {
         let known = Arc::clone(&self.memory);
-        let query = move |db: &Connection| memory::remembering(&known, || query(db));
+        let query = move |db: &Connection| {
+            let _one_moment = db.unchecked_transaction()?;
+            memory::remembering(&known, || query(db))
+        };
         self.db.read(query).await
     }
 
