@@ -17,6 +17,7 @@ pub(crate) mod rewording;
 pub(crate) mod risk;
 pub(crate) mod save_report;
 pub(crate) mod seal;
+pub(crate) mod segments;
 pub(crate) mod session_tasks;
 pub(crate) mod snippet;
 pub(crate) mod text_match;

@@ -182,7 +182,7 @@ impl Store {
         self.db.write(bytes, self.in_scope(job)).await
     }
 
-    /// See [`Database::read`].
+    /// See [`Database::read`]. One query sees one moment: a state and its segments are read together.
     pub(super) async fn read<R, F>(&self, query: F) -> Result<R, Error>
     where
         R: Send + 'static,
@@ -200,7 +200,10 @@ impl Store {
         F: FnOnce(&Connection) -> Result<R, Error> + Send,
     {
         let known = Arc::clone(&self.memory);
-        move |db| memory::remembering(&known, || query(db))
+        move |db| {
+            let _one_moment = db.unchecked_transaction()?;
+            memory::remembering(&known, || query(db))
+        }
     }
 
     /// Does the costly part of a mutation on a reader, unless the request was answered before. The answer comes first: a

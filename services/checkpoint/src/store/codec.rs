@@ -1,26 +1,30 @@
-//! States as they lie in the database: protobuf, hashed, then compressed with zstd.
+//! States on their way into the database: protobuf, hashed, cut into what a checkpoint before has and what is new, then
+//! compressed with zstd.
+//!
+//! What two checkpoints in a row hold is a segment from then on. What is new stands in its own checkpoint, as does what is short: a
+//! state that shares nothing is one frame.
 
-use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
 
 use prost::Message;
 use shim_proto::checkpoint::v1::{CheckpointState, ItemCounts};
-use shim_proto::limits::checkpoint::MAX_KEPT_STATE_BYTES;
 use shim_render::text::cut_bytes;
 use shim_sqlite::SqliteError;
 
+use super::compression::compress;
+use super::layout::{self, Part};
+use super::tables::segments::{Base, NewSegment};
 use crate::domain::carry_over;
 use crate::domain::hash_chain::{self, Hash};
+use crate::domain::segments::{Piece, cut, piece_hash};
 use crate::domain::session_tasks::{TaskName, text_hash};
 use crate::error::Error;
 
 /// Every save writes these twice: into its row and into the answer kept for its request id.
 const MAX_PREVIEW_BYTES: usize = 200;
-
-thread_local! {
-    /// A zstd context costs more to make than a small state to compress.
-    static COMPRESSOR: RefCell<Option<(i32, zstd::bulk::Compressor<'static>)>> = const { RefCell::new(None) };
-    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
-}
+/// A shorter state is one frame: what it could share is hardly longer than what names it.
+const MIN_SHARING_BYTES: usize = 4_096;
 
 /// A state encoded and hashed, not yet compressed.
 #[derive(Debug)]
@@ -32,8 +36,10 @@ pub(super) struct PlainState {
 /// A state ready to be appended: what the writer needs of it, and no more.
 #[derive(Debug, Clone)]
 pub(super) struct PackedState {
-    /// zstd of the encoded state.
+    /// zstd of the encoded state, or of what is not in segments.
     pub(super) bytes: Vec<u8>,
+    /// What it shares.
+    pub(super) shared: Option<Shared>,
     /// Size of the encoded state.
     pub(super) state_bytes: u64,
     /// BLAKE3 of the encoded state.
@@ -49,6 +55,39 @@ pub(super) struct PackedState {
     pub(super) task_hash: String,
 }
 
+/// What a state shares with its base.
+#[derive(Debug, Clone)]
+pub(super) struct Shared {
+    /// The row of the base, which must have its content still.
+    pub(super) base: i64,
+    parts: Vec<SharedPart>,
+    /// Pieces that become segments.
+    pub(super) new: Vec<NewSegment>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum SharedPart {
+    Known(Part),
+    /// The new segment at this position.
+    New(usize),
+}
+
+impl Shared {
+    /// The column `state` once the new segments lie in these rows.
+    pub(super) fn column(&self, new_rows: &[i64], frame: &[u8]) -> Vec<u8> {
+        let parts = self.parts.iter().filter_map(|part| match part {
+            SharedPart::Known(part) => Some(*part),
+            SharedPart::New(at) => new_rows.get(*at).map(|row| Part::Segment(*row)),
+        });
+        layout::write(&parts.collect::<Vec<_>>(), frame)
+    }
+
+    fn is_empty(&self) -> bool {
+        let is_inline = |part: &SharedPart| matches!(part, SharedPart::Known(Part::Inline { .. }));
+        self.parts.iter().all(is_inline)
+    }
+}
+
 impl PlainState {
     pub(super) fn encode(state: &CheckpointState) -> Self {
         let bytes = state.encode_to_vec();
@@ -60,28 +99,62 @@ impl PlainState {
         &self.hash
     }
 
-    /// Compresses. `state` is the one that was encoded. Costs about 3 ms for 1 MiB at level 1: not for the writer's thread.
-    pub(super) fn pack(&self, state: &CheckpointState, level: u32) -> Result<PackedState, Error> {
-        #[cfg(test)]
-        super::packing_test::note_thread();
-        let level = i32::try_from(level).unwrap_or(1);
-        let compressed = COMPRESSOR.with_borrow_mut(|slot| {
-            if slot.as_ref().is_none_or(|(of, _)| *of != level) {
-                *slot = Some((level, zstd::bulk::Compressor::new(level)?));
+    /// Whether it is long enough to share anything.
+    pub(super) fn may_share(&self) -> bool {
+        self.bytes.len() >= MIN_SHARING_BYTES
+    }
+
+    /// Compresses what `base` does not have. `state` is the one that was encoded. Not for the writer's thread.
+    pub(super) fn pack(
+        &self,
+        state: &CheckpointState,
+        base: Option<&Base>,
+        level: u32,
+    ) -> Result<PackedState, Error> {
+        let failed = |error| SqliteError::Unavailable(format!("compression failed: {error}"));
+        let packed = |bytes| PackedState::new(state, bytes, self.bytes.len() as u64, self.hash);
+        if let Some(base) = base {
+            let (shared, inline) = self.share(base, level).map_err(failed)?;
+            if !shared.is_empty() {
+                let mut packed = packed(compress(&inline, level).map_err(failed)?);
+                packed.shared = Some(shared);
+                return Ok(packed);
             }
-            match slot {
-                Some((_, compressor)) => compressor.compress(&self.bytes),
-                None => zstd::bulk::compress(&self.bytes, level),
-            }
-        });
-        let bytes = compressed
-            .map_err(|error| SqliteError::Unavailable(format!("compression failed: {error}")))?;
-        Ok(PackedState::new(
-            state,
-            bytes,
-            self.bytes.len() as u64,
-            self.hash,
-        ))
+        }
+        Ok(packed(compress(&self.bytes, level).map_err(failed)?))
+    }
+
+    /// The parts, and the bytes that stay in the checkpoint.
+    fn share(&self, base: &Base, level: u32) -> io::Result<(Shared, Vec<u8>)> {
+        let mut shared = Shared {
+            base: base.row_id,
+            parts: Vec::new(),
+            new: Vec::new(),
+        };
+        let (mut inline, mut new_at) = (Vec::new(), HashMap::new());
+        for Piece { range, is_closed } in cut(&self.bytes) {
+            let piece = &self.bytes[range];
+            let hash = is_closed.then(|| piece_hash(base.session, piece));
+            let known = hash.and_then(|hash| base.segments.get(&hash));
+            let part = match (known, hash.filter(|hash| base.pieces.contains(hash))) {
+                (Some(row_id), _) => SharedPart::Known(Part::Segment(*row_id)),
+                (None, Some(hash)) => {
+                    if !new_at.contains_key(&hash) {
+                        let frame = compress(piece, level)?;
+                        new_at.insert(hash, shared.new.len());
+                        shared.new.push(NewSegment { hash, frame });
+                    }
+                    SharedPart::New(new_at.get(&hash).copied().unwrap_or_default())
+                }
+                (None, None) => {
+                    inline.extend_from_slice(piece);
+                    let bytes = piece.len();
+                    SharedPart::Known(Part::Inline { bytes, is_closed })
+                }
+            };
+            shared.parts.push(part);
+        }
+        Ok((shared, inline))
     }
 }
 
@@ -95,6 +168,7 @@ impl PackedState {
     ) -> Self {
         Self {
             bytes,
+            shared: None,
             state_bytes,
             hash,
             current_task: preview(&state.current_task),
@@ -118,7 +192,9 @@ impl PackedState {
 
     /// What counts against the writer's queue: the state in both forms.
     pub(super) fn memory_bytes(&self) -> usize {
-        self.bytes.len() + usize::try_from(self.state_bytes).unwrap_or(0)
+        let new = self.shared.iter().flat_map(|shared| &shared.new);
+        let new: usize = new.map(|segment| segment.frame.len()).sum();
+        new + self.bytes.len() + usize::try_from(self.state_bytes).unwrap_or(0)
     }
 }
 
@@ -127,33 +203,12 @@ pub(super) fn preview(text: &str) -> String {
     cut_bytes(text, MAX_PREVIEW_BYTES).into_owned()
 }
 
-/// Decompresses, verifies and decodes; `None` if anything does not fit.
-pub(super) fn decode_state(bytes: &[u8], hash: &Hash) -> Option<CheckpointState> {
-    let encoded = decompress(bytes, MAX_KEPT_STATE_BYTES.min(claimed_size(bytes)?)).ok()?;
-    if hash_chain::hash(&encoded) != *hash {
-        return None;
-    }
-    CheckpointState::decode(encoded.as_slice()).ok()
-}
-
-fn decompress(bytes: &[u8], size: usize) -> std::io::Result<Vec<u8>> {
-    DECOMPRESSOR.with_borrow_mut(|slot| match slot {
-        Some(decompressor) => decompressor.decompress(bytes, size),
-        None => slot
-            .insert(zstd::bulk::Decompressor::new()?)
-            .decompress(bytes, size),
-    })
-}
-
-/// The size a frame claims, so that a small state does not cost a large buffer.
-fn claimed_size(bytes: &[u8]) -> Option<usize> {
-    let size = zstd::zstd_safe::get_frame_content_size(bytes).ok()??;
-    usize::try_from(size).ok()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use rusqlite::Connection;
+
+    use super::super::content::decode_state;
     use super::*;
 
     #[test]
@@ -163,16 +218,17 @@ mod tests {
             summary: "word ".repeat(400),
             ..Default::default()
         };
-        let packed = PlainState::encode(&state).pack(&state, 1).unwrap();
+        let packed = PlainState::encode(&state).pack(&state, None, 1).unwrap();
+        let db = Connection::open_in_memory().unwrap();
         assert_eq!(
-            decode_state(&packed.bytes, &packed.hash),
+            decode_state(&db, &packed.bytes, &packed.hash),
             Some(state.clone())
         );
         for bit in 0..packed.bytes.len() * 8 {
             let mut damaged = packed.bytes.clone();
             damaged[bit / 8] ^= 1 << (bit % 8);
             // A flip zstd does not use (such as a reserved bit) may leave the state whole; it must never change it.
-            assert!(decode_state(&damaged, &packed.hash).is_none_or(|seen| seen == state));
+            assert!(decode_state(&db, &damaged, &packed.hash).is_none_or(|seen| seen == state));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Pages of what an archive holds.
 
+use rusqlite::Connection;
 use shim_proto::checkpoint::v1::ArchivedCheckpoint;
 use shim_runtime::ids::SessionId;
 
@@ -61,7 +62,7 @@ impl Store {
             let rows = checkpoints::after_number(db, session, after, limit)?;
             Ok(rows
                 .iter()
-                .map(|row| (row.number, to_archived(row)))
+                .map(|row| (row.number, to_archived(db, row)))
                 .collect())
         })
         .await
@@ -82,9 +83,9 @@ impl Store {
     }
 }
 
-fn to_archived(row: &CheckpointRow) -> Result<ArchivedCheckpoint, Error> {
+fn to_archived(db: &Connection, row: &CheckpointRow) -> Result<ArchivedCheckpoint, Error> {
     let state_hash = hash_chain::hex(&row.state_hash()?);
-    let (checkpoint, state) = match row.decode() {
+    let (checkpoint, state) = match row.decode(db) {
         Err(Error::Thinned(_)) => (row.header()?, None),
         other => other.map(|(checkpoint, state)| (checkpoint, Some(state)))?,
     };

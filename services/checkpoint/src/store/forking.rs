@@ -9,7 +9,7 @@ use shim_sqlite::{IdempotencyKey, UnixMicros};
 
 use super::binding;
 use super::checkpoint_store::{Prepared, Store};
-use super::codec::PackedState;
+use super::codec::{PackedState, PlainState};
 use super::new_session::new_session;
 use super::tables::appending::{self, TaskOfSave};
 use super::tables::checkpoints;
@@ -34,7 +34,8 @@ impl Store {
         request: ForkSessionRequest,
     ) -> Result<ForkSessionResponse, Error> {
         let key = IdempotencyKey::new("ForkSession", &request.request_id, &request);
-        let prepared = self.prepare(&key, move |db| read_origin(db, checkpoint));
+        let level = self.zstd_level;
+        let prepared = self.prepare(&key, move |db| read_origin(db, checkpoint, level));
         let origin = match prepared.await? {
             Prepared::Answered(response) => return Ok(response),
             Prepared::Ready(origin) => origin,
@@ -46,10 +47,11 @@ impl Store {
     }
 }
 
-/// The content is copied as it is stored, so nothing is packed.
-fn read_origin(db: &Connection, id: CheckpointId) -> Result<Origin, Error> {
+/// The content is packed anew: sessions share no segments, so each can be deleted by itself.
+fn read_origin(db: &Connection, id: CheckpointId, level: u32) -> Result<Origin, Error> {
     let row = checkpoints::by_id(db, id)?;
-    let packed = row.packed()?;
+    let (_, state) = row.decode(db)?;
+    let packed = PlainState::encode(&state).pack(&state, None, level)?;
     let parent = sessions::by_row(db, row.session)?.session;
     Ok(Origin { id, parent, packed })
 }

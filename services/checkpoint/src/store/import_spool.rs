@@ -170,6 +170,7 @@ fn to_packed(record: SpooledRecord) -> Option<PackedRecord> {
         None => None,
         Some(state) => Some(PackedState {
             bytes: state.bytes,
+            shared: None,
             state_bytes: state.state_bytes,
             hash: Hash::try_from(state.hash.as_slice()).ok()?,
             current_task: state.current_task,

@@ -96,7 +96,7 @@ fn pack(archived: ArchivedCheckpoint, level: u32) -> Result<PackedCheckpoint, Er
         .checkpoint
         .ok_or_else(|| archive_error("a checkpoint record has no header".into()))?;
     let state = archived.state.as_ref();
-    let state = state.map(|state| PlainState::encode(state).pack(state, level));
+    let state = state.map(|state| PlainState::encode(state).pack(state, None, level));
     Ok(PackedCheckpoint {
         header,
         state_hash: archived.state_hash,

@@ -9,8 +9,9 @@ use shim_runtime::ids::SessionId;
 use shim_sqlite::UnixMicros;
 
 use super::checkpoint_store::Store;
-use super::codec::{PackedState, PlainState};
+use super::codec::PackedState;
 use super::head::require_head;
+use super::reuse;
 use super::tables::appending::{self, TaskOfSave};
 use super::tables::checkpoints;
 use super::tables::observations;
@@ -23,6 +24,8 @@ use crate::error::Error;
 
 /// What the service would save of a session now.
 pub(super) struct ObservedContent {
+    /// The number of the checkpoint that the told part is from; 0 for none.
+    pub(super) base: u64,
     pub(super) state: CheckpointState,
     pub(super) task: TaskOfSave,
     /// What the state knows.
@@ -70,7 +73,7 @@ fn prepare(db: &Connection, session: SessionId, level: u32) -> Result<Option<Pre
     let Some(content) = content(db, &stored)?.filter(|found| found.observation.has_news()) else {
         return Ok(None);
     };
-    let packed = PlainState::encode(&content.state).pack(&content.state, level)?;
+    let packed = reuse::pack(db, &stored, content.base, &content.state, level)?;
     Ok(Some(Prepared {
         packed,
         task: content.task,
@@ -90,22 +93,23 @@ pub(super) fn content(
     let known = tasks(&stored.session);
     let told = told_task(&stored.session, &known, &observation);
     let read = told.map(|task| checkpoints::by_number(db, stored, task.checkpoint_number));
-    let told_state = match read.map(|row| row.and_then(|row| row.decode())) {
+    let told_state = match read.map(|row| row.and_then(|row| row.decode(db))) {
         Some(Err(error)) if error.is_nothing_readable() || matches!(error, Error::Thinned(_)) => {
             None
         }
         Some(read) => Some(read?.1),
         None => None,
     };
-    let (state, found) = match told.zip(told_state) {
+    let (base, state, found) = match told.zip(told_state) {
         Some((task, state)) => (
+            task.checkpoint_number,
             beside_told(state, task.checkpoint_number, &observation),
             TaskMatch::Known(KnownTask {
                 task_key: task.task_key.clone(),
                 known_by: KnownBy::Text,
             }),
         ),
-        None => (observed_only(&observation), TaskMatch::ByName),
+        None => (0, observed_only(&observation), TaskMatch::ByName),
     };
     let task = TaskOfSave {
         found,
@@ -113,6 +117,7 @@ pub(super) fn content(
         is_owners: false,
     };
     Ok(Some(ObservedContent {
+        base,
         state,
         task,
         observation,

@@ -100,7 +100,7 @@ impl Store {
                 }
                 CheckpointRef::Id(id) => checkpoints::by_id(db, id)?,
             };
-            let (checkpoint, state) = row.decode()?;
+            let (checkpoint, state) = row.decode(db)?;
             Ok((checkpoint, state, Vec::new()))
         })
         .await
@@ -130,8 +130,8 @@ impl Store {
         to: CheckpointId,
     ) -> Result<Vec<FieldChange>, Error> {
         self.read(move |db| {
-            let (_, from) = checkpoints::by_id(db, from)?.decode()?;
-            let (_, to) = checkpoints::by_id(db, to)?.decode()?;
+            let (_, from) = checkpoints::by_id(db, from)?.decode(db)?;
+            let (_, to) = checkpoints::by_id(db, to)?.decode(db)?;
             Ok(diff(&from, &to))
         })
         .await

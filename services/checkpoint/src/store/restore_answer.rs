@@ -54,7 +54,7 @@ pub(super) fn rebuild(
     };
     let known: CheckpointId = id.parse().map_err(|_| Error::CheckpointNotFound(id))?;
     let row = checkpoints::by_id(db, known)?;
-    let (checkpoint, state) = row.decode()?;
+    let (checkpoint, state) = row.decode(db)?;
     for task in tasks(&mut kept).filter(|task| task_texts::is_short(task)) {
         if let Some(text) = task_texts::of(db, row.session, task.checkpoint_number)? {
             text.fill(task);

@@ -220,7 +220,7 @@ fn with_steps(
             return steps_shown(state);
         }
         let row = checkpoints::by_number(db, stored, task.checkpoint_number);
-        let state = row.and_then(|row| row.decode());
+        let state = row.and_then(|row| row.decode(db));
         state.map_or_else(|_| Vec::new(), |(_, state)| steps_shown(&state))
     };
     let told = |(at, task): (usize, SessionTask)| OpenTask {
@@ -254,7 +254,7 @@ fn find_checkpoint(
     if session.is_some_and(|session| session.to_string() != stored.session.id) {
         return Err(Error::CheckpointNotFound(format!("{id} in that session")));
     }
-    let (checkpoint, state) = row.decode()?;
+    let (checkpoint, state) = row.decode(db)?;
     Ok((stored, (checkpoint, state, Vec::new())))
 }
 

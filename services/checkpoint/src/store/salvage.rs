@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::observed_salvage;
 use super::rows::{Damaged, Origin, SalvageReport, for_each_row, unreadable, value};
+use super::segment_salvage;
 use super::tables::checkpoints::CheckpointRow;
 use super::tables::{sessions, tally};
 use crate::domain::hash_chain;
@@ -26,8 +27,12 @@ pub(super) fn copy_intact(damaged: &Path, db: &mut Connection) -> Result<Salvage
     let Some(damaged) = Damaged::open(damaged, &target) else {
         return Ok(report);
     };
+    // Rows of lost sessions are inserted before their placeholders.
+    target.execute_batch("PRAGMA defer_foreign_keys = ON")?;
     let sessions = copy_sessions(&damaged, &target, &mut report)?;
+    segment_salvage::copy(&damaged, &target, &mut report)?;
     copy_checkpoints(&damaged, &target, &sessions, &mut report)?;
+    segment_salvage::drop_unowned(&target)?;
     copy_signals(&damaged, &target, &mut report)?;
     observed_salvage::copy(&damaged, &target, &mut report)?;
     copy_deletions(&damaged.db, &target)?;
@@ -93,10 +98,8 @@ fn copy_checkpoints(
     // The newest number of each session, of rows that cannot be read, too.
     let mut heads: BTreeMap<i64, u64> = BTreeMap::new();
     let columns = "row_id, session, number, thinned_at, header, state, state_hash, hash";
-    // Rows of lost sessions are inserted before their placeholders.
-    target.execute_batch("PRAGMA defer_foreign_keys = ON")?;
     damaged.for_each_row(columns, "checkpoints", |row, origin| {
-        let intact = intact_checkpoint(row);
+        let intact = intact_checkpoint(target, row);
         if intact.is_some() || origin == Origin::Table {
             note_number(row, &mut heads);
         }
@@ -122,11 +125,11 @@ fn copy_checkpoints(
     Ok(())
 }
 
-/// The checkpoint of a row, if its hashes hold.
-fn intact_checkpoint(row: &Row<'_>) -> Option<(CheckpointRow, Checkpoint)> {
+/// The checkpoint of a row, if its hashes hold with the segments that came over.
+fn intact_checkpoint(target: &Connection, row: &Row<'_>) -> Option<(CheckpointRow, Checkpoint)> {
     let stored = CheckpointRow::from_row(row).ok()?;
     let header = stored.header().ok()?;
-    let is_whole = matches!(stored.decode(), Ok(_) | Err(Error::Thinned(_)));
+    let is_whole = matches!(stored.decode(target), Ok(_) | Err(Error::Thinned(_)));
     is_whole.then_some((stored, header))
 }
 

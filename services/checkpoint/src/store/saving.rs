@@ -14,6 +14,7 @@ use shim_sqlite::IdempotencyKey;
 use super::checkpoint_store::{Prepared, Store};
 use super::codec::{PackedState, PlainState};
 use super::head::require_head;
+use super::reuse;
 use super::save_answer;
 use super::tables::appending::{self, TaskOfSave};
 use super::tables::checkpoints;
@@ -65,21 +66,22 @@ impl Store {
             plain.hash(),
         );
         let (options, closed) = (Arc::new(options), request.closed_tasks);
-        if !request.carry_over {
-            let packed = plain.pack(&state, self.zstd_level)?;
-            let save = PreparedSave {
-                report: save_report::of_whole(packed.counts),
-                task: TaskOfSave {
-                    found: TaskMatch::ByName,
-                    closed,
-                    is_owners: true,
-                },
-                packed,
-                head: None,
-            };
-            return self.append(key, &options, save).await;
+        let session = options.owner.session;
+        if !request.carry_over && !plain.may_share() {
+            let packed = plain.pack(&state, None, self.zstd_level)?;
+            return self.append(key, &options, whole(packed, closed)).await;
         }
-        let (state, session) = (Arc::new(state), options.owner.session);
+        let state = Arc::new(state);
+        if !request.carry_over {
+            let plain = Arc::new(plain);
+            return self
+                .retry_moved_head(session, || {
+                    let (state, plain) = (Arc::clone(&state), Arc::clone(&plain));
+                    let options = Arc::clone(&options);
+                    self.share_and_append(key.clone(), options, state, plain, closed.clone())
+                })
+                .await;
+        }
         self.retry_moved_head(session, || {
             let (options, state) = (Arc::clone(&options), Arc::clone(&state));
             self.merge_and_append(key.clone(), options, state, closed.clone())
@@ -101,6 +103,28 @@ impl Store {
             true => self.prepare_shortly(&key, work).await?,
             false => self.prepare(&key, work).await?,
         };
+        match prepared {
+            Prepared::Answered(kept) => self.read(move |db| save_answer::rebuild(db, kept)).await,
+            Prepared::Ready(save) => self.append(key, &options, save).await,
+        }
+    }
+
+    async fn share_and_append(
+        &self,
+        key: IdempotencyKey,
+        options: Arc<SaveOptions>,
+        state: Arc<CheckpointState>,
+        plain: Arc<PlainState>,
+        closed: Vec<String>,
+    ) -> Result<SaveCheckpointResponse, Error> {
+        let (level, owner) = (self.zstd_level, options.owner);
+        let prepared = self
+            .prepare(&key, move |db| {
+                let stored = sessions::require_owner(db, owner)?;
+                let packed = reuse::pack_beside_head(db, &stored, &state, &plain, level)?;
+                Ok(whole(packed, closed))
+            })
+            .await?;
         match prepared {
             Prepared::Answered(kept) => self.read(move |db| save_answer::rebuild(db, kept)).await,
             Prepared::Ready(save) => self.append(key, &options, save).await,
@@ -133,6 +157,20 @@ impl Store {
     }
 }
 
+/// A save of what a client sent, and no more.
+fn whole(packed: PackedState, closed: Vec<String>) -> PreparedSave {
+    PreparedSave {
+        report: save_report::of_whole(packed.counts),
+        task: TaskOfSave {
+            found: TaskMatch::ByName,
+            closed,
+            is_owners: true,
+        },
+        packed,
+        head: None,
+    }
+}
+
 /// The state with what the checkpoint before of its task knew, packed. The head is read first: a checkpoint appended
 /// between the reads makes the append fail.
 fn merge(
@@ -156,7 +194,7 @@ fn merge(
         _ => (CheckpointState::default(), 0),
     };
     let merged = carry_over(before, number, state.clone(), &options.changes);
-    let packed = PlainState::encode(&merged.state).pack(&merged.state, level)?;
+    let packed = reuse::pack(db, &stored, number, &merged.state, level)?;
     Ok(PreparedSave {
         packed,
         task: TaskOfSave {
@@ -227,7 +265,7 @@ fn read_task(
     name: &TaskName,
 ) -> Result<Option<(CheckpointState, u64)>, Error> {
     let number = task.checkpoint_number;
-    let found = checkpoints::by_number(db, stored, number).and_then(|row| row.decode());
+    let found = checkpoints::by_number(db, stored, number).and_then(|row| row.decode(db));
     match found {
         Ok((_, state)) => return Ok(Some((state, number))),
         Err(error) if error.is_nothing_readable() || matches!(error, Error::Thinned(_)) => {}

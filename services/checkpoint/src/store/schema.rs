@@ -20,6 +20,7 @@ pub(crate) static SCHEMA: Schema = Schema {
         include_str!("schema_001.sql"),
         include_str!("schema_002.sql"),
         include_str!("schema_003.sql"),
+        include_str!("schema_004.sql"),
     ],
     newest_time,
     salvage: salvage_damaged,

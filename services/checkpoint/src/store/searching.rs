@@ -130,7 +130,7 @@ impl Found {
             // What is damaged was logged where it was found.
             if is_new
                 && row
-                    .decode()
+                    .decode(db)
                     .is_ok_and(|(_, state)| holds_all(&state, &needles))
             {
                 self.add(row);
@@ -148,7 +148,7 @@ impl Found {
         let mut hits = Vec::with_capacity(self.rows.len());
         for row in &self.rows {
             // The damage of a hit was logged where it was found; the other hits still help.
-            let Ok((checkpoint, state)) = row.decode() else {
+            let Ok((checkpoint, state)) = row.decode(db) else {
                 continue;
             };
             let session = sessions::by_row(db, row.session)?.session;

@@ -10,9 +10,10 @@ use shim_sqlite::{IdempotencyKey, UnixMicros};
 use uuid::Uuid;
 
 use super::checkpoint_store::{Prepared, Store};
-use super::codec::{PackedState, PlainState};
+use super::codec::PackedState;
 use super::head::require_head;
 use super::observed_saving;
+use super::reuse;
 use super::tables::appending::{self, TaskOfSave};
 use super::tables::sessions::{self, Owner};
 use super::tables::stored_session::StoredSession;
@@ -184,6 +185,10 @@ fn insert_judged(
         let head = danger.map(|danger| danger.head);
         let head = head.ok_or_else(|| Error::HeadMoved(stored.session.id.clone()))?;
         require_head(&stored, head)?;
+        // Before anything is written.
+        if let Some(packed) = danger.and_then(|danger| danger.packed.as_ref()) {
+            appending::require_base(db, &stored, packed)?;
+        }
     }
     metrics::after_commit(move || metrics::record_assessment(level));
     stored.session.risk_level = assessment.level;
@@ -252,23 +257,28 @@ fn pack_danger_state(
         db,
         sessions::require_owner(db, owner).map(|_| owner.session)?,
     )?;
-    let (state, task, observation) = match observed_saving::content(db, &stored)? {
+    let (base, state, task, observation) = match observed_saving::content(db, &stored)? {
         Some(content) => {
             let task = TaskOfSave {
                 is_owners: true,
                 ..content.task
             };
-            (Some(content.state), task, Some(content.observation))
+            (
+                content.base,
+                Some(content.state),
+                task,
+                Some(content.observation),
+            )
         }
         None => match task_checkpoints::of_current_task(db, &stored) {
-            Ok((_, state, _)) => (Some(state), TaskOfSave::by_name(), None),
-            Err(error) if error.is_nothing_readable() => (None, TaskOfSave::by_name(), None),
+            Ok((of, state, _)) => (of.number, Some(state), TaskOfSave::by_name(), None),
+            Err(error) if error.is_nothing_readable() => (0, None, TaskOfSave::by_name(), None),
             Err(error) => return Err(error),
         },
     };
     let packed = state.map(|mut state| {
         state.memory = measured.memory.or(state.memory);
-        PlainState::encode(&state).pack(&state, level)
+        reuse::pack(db, &stored, base, &state, level)
     });
     Ok(DangerState {
         head: stored.session.head_number,

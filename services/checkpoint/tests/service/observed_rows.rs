@@ -152,7 +152,7 @@ async fn a_database_of_an_older_version_knows_its_conversations_and_loses_none()
             let db = Connection::open(database).unwrap();
             db.execute_batch(
                 "DROP TABLE conversations; DROP TABLE conversations_filled; DROP TABLE observations;
-                 DROP TABLE compaction_summaries; DROP TABLE observed_events; PRAGMA user_version = 2",
+                 DROP TABLE segments; DROP TABLE segment_copies; DROP TABLE compaction_summaries; DROP TABLE observed_events; PRAGMA user_version = 2",
             )
             .unwrap();
         })

@@ -1,5 +1,7 @@
 //! Appending a checkpoint: its row, its session's head and its task.
 
+use std::borrow::Cow;
+
 use rusqlite::{Connection, OptionalExtension, params};
 use shim_proto::checkpoint::v1::{Checkpoint, CheckpointTrigger, Session};
 use shim_runtime::ids::CheckpointId;
@@ -9,7 +11,7 @@ use super::checkpoints::insert;
 use super::column::to_column;
 use super::stored_session::StoredSession;
 use super::text_memory::TaskText;
-use super::{sessions, task_texts};
+use super::{segments, sessions, task_texts};
 use crate::domain::hash_chain::{self, Hash};
 use crate::domain::session_tasks::{self, TaskChange, TaskMatch};
 use crate::error::Error;
@@ -75,7 +77,7 @@ pub(crate) fn append(
     }
     move_head(&mut stored.session, &checkpoint, state.counts.open_steps);
     sessions::update(db, stored, now)?;
-    let stored_bytes = state.bytes.len();
+    let stored_bytes = usize::try_from(checkpoint.stored_bytes).unwrap_or_default();
     metrics::after_commit(move || metrics::record_save(trigger, stored_bytes));
     Ok(Appended {
         checkpoint,
@@ -92,6 +94,8 @@ fn insert_next(
     state: &PackedState,
     now: UnixMicros,
 ) -> Result<Checkpoint, Error> {
+    // It refuses or writes, so nothing is written before it.
+    let (column, segment_bytes) = write_segments(db, stored, state)?;
     let number = stored.session.head_number + 1;
     let previous = previous_hash(db, stored.row_id, number)?;
     let mut checkpoint = Checkpoint {
@@ -99,14 +103,45 @@ fn insert_next(
         created_at: Some(now.into()),
         trigger: trigger.into(),
         previous_hash: previous.as_ref().map(hash_chain::hex).unwrap_or_default(),
+        stored_bytes: column.len() as u64 + segment_bytes,
         ..new_header(&stored.session, state)
     };
     let header = hash_chain::header_bytes(&checkpoint);
     let hash = hash_chain::checkpoint_hash(&header, &state.hash);
-    let (bytes, hashes) = (Some(state.bytes.as_slice()), (&state.hash, &hash));
+    let (bytes, hashes) = (Some(&*column), (&state.hash, &hash));
     insert(db, stored.row_id, &checkpoint, &header, bytes, hashes)?;
     checkpoint.hash = hash_chain::hex(&hash);
     Ok(checkpoint)
+}
+
+/// Writes what becomes segments; answers with the column `state` and the bytes of the new segments.
+fn write_segments<'a>(
+    db: &Connection,
+    stored: &StoredSession,
+    state: &'a PackedState,
+) -> Result<(Cow<'a, [u8]>, u64), Error> {
+    let Some(shared) = &state.shared else {
+        return Ok((Cow::Borrowed(&state.bytes), 0));
+    };
+    require_base(db, stored, state)?;
+    let (mut rows, mut bytes) = (Vec::with_capacity(shared.new.len()), 0);
+    for segment in &shared.new {
+        rows.push(segments::insert(db, stored.row_id, segment)?);
+        bytes += 2 * segment.frame.len() as u64;
+    }
+    Ok((Cow::Owned(shared.column(&rows, &state.bytes)), bytes))
+}
+
+/// Refuses a state that shares segments with a checkpoint which lost its content since it was read.
+pub(crate) fn require_base(
+    db: &Connection,
+    stored: &StoredSession,
+    state: &PackedState,
+) -> Result<(), Error> {
+    let moved = || Error::HeadMoved(stored.session.id.clone());
+    state.shared.as_ref().map_or(Ok(()), |shared| {
+        segments::require_base(db, shared.base, moved)
+    })
 }
 
 /// What the head that is about to move says of the task that is left.
@@ -134,7 +169,6 @@ fn new_header(session: &Session, state: &PackedState) -> Checkpoint {
         progress: state.progress,
         summary: state.summary.clone(),
         state_bytes: state.state_bytes,
-        stored_bytes: state.bytes.len() as u64,
         ..Checkpoint::default()
     }
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use shim_proto::checkpoint::v1::{Checkpoint, CheckpointState};
 use shim_runtime::ids::CheckpointId;
 
-use super::super::codec::{PackedState, decode_state};
+use super::super::content::decode_state;
 use super::absent_numbers;
 use super::column::{self, to_column};
 use super::stored_session::StoredSession;
@@ -74,10 +74,10 @@ impl CheckpointRow {
     }
 
     /// Whether the content is there and its hash holds.
-    pub(crate) fn has_whole_content(&self) -> bool {
+    pub(crate) fn has_whole_content(&self, db: &Connection) -> bool {
         let hash = Hash::try_from(self.state_hash.as_slice());
         let state = self.state.as_deref().zip(hash.ok());
-        state.is_some_and(|(bytes, hash)| decode_state(bytes, &hash).is_some())
+        state.is_some_and(|(bytes, hash)| decode_state(db, bytes, &hash).is_some())
     }
 
     /// The header, if it is one of this session. Flipped bits in an index lead to rows of other sessions, which are whole but not
@@ -92,25 +92,17 @@ impl CheckpointRow {
     }
 
     /// Header and content, if both hashes hold.
-    pub(crate) fn decode(&self) -> Result<(Checkpoint, CheckpointState), Error> {
+    pub(crate) fn decode(&self, db: &Connection) -> Result<(Checkpoint, CheckpointState), Error> {
         let header = self.header()?;
         match (&self.state, self.thinned_at) {
             (None, Some(_)) => Err(Error::Thinned(header.id)),
             (Some(bytes), _) => {
-                let state =
-                    decode_state(bytes, &self.state_hash()?).ok_or_else(|| self.report_damage())?;
+                let state = decode_state(db, bytes, &self.state_hash()?);
+                let state = state.ok_or_else(|| self.report_damage())?;
                 Ok((header, state))
             }
             (None, None) => Err(self.report_damage()),
         }
-    }
-
-    /// The content as it is stored, if both hashes hold.
-    pub(crate) fn packed(&self) -> Result<PackedState, Error> {
-        let (header, state) = self.decode()?;
-        let bytes = self.state.clone().unwrap_or_default();
-        let hash = self.state_hash()?;
-        Ok(PackedState::new(&state, bytes, header.state_bytes, hash))
     }
 
     /// The hash of the content, whether or not the content is still there.
@@ -235,7 +227,7 @@ pub(crate) fn newest_intact(
     let mut damaged = Vec::new();
     while let Some(row) = rows.next()? {
         let row = CheckpointRow::from_row(row)?;
-        match row.decode() {
+        match row.decode(db) {
             Ok((checkpoint, state)) if checkpoint.session_id == stored.session.id => {
                 damaged.extend(absent_numbers::above(db, stored, checkpoint.number)?);
                 damaged.sort_unstable_by(|a, b| b.cmp(a));

@@ -16,6 +16,7 @@ pub(super) mod rank_memory;
 pub(super) mod restores;
 pub(super) mod seals;
 pub(super) mod search;
+pub(super) mod segments;
 pub(crate) mod sessions;
 pub(super) mod signals;
 pub(crate) mod stored_session;

@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::column::to_column;
 use super::search;
+use super::segments;
 use super::sessions;
 use super::stored_session::StoredSession;
 use super::tally;
@@ -42,17 +43,20 @@ pub(crate) fn thin(
     now: UnixMicros,
 ) -> Result<PruneStats, Error> {
     let mut dropped = PruneStats::default();
-    let mut session = begin_tally(db, stored);
+    let (mut session, mut had_segments) = (begin_tally(db, stored), false);
     for number in numbers {
-        let row: Result<(i64, i64), _> = db
+        let row: Result<(i64, i64, bool), _> = db
             .prepare_cached(
-                "SELECT row_id, coalesce(length(state), 0) FROM checkpoints
+                "SELECT row_id, coalesce(length(state), 0), coalesce(substr(state, 1, 1) = x'01', 0) FROM checkpoints
                  WHERE session = ?1 AND number = ?2 AND thinned_at IS NULL",
             )?
             .query_row(params![stored.row_id, to_column(*number)], |row| {
-                Ok((row.get(0)?, row.get(1)?))
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             });
-        let Ok((row_id, bytes)) = row else { continue };
+        let Ok((row_id, bytes, has_segments)) = row else {
+            continue;
+        };
+        had_segments |= has_segments;
         search::remove(db, row_id)?;
         db.prepare_cached(
             "UPDATE checkpoints SET state = NULL, thinned_at = ?2 WHERE row_id = ?1",
@@ -60,6 +64,9 @@ pub(crate) fn thin(
         .execute(params![row_id, now.0])?;
         dropped.checkpoints += 1;
         dropped.bytes += bytes.unsigned_abs();
+    }
+    if had_segments {
+        dropped.bytes += segments::sweep(db, stored.row_id)?;
     }
     if dropped.checkpoints > 0 {
         if let Some(session) = &mut session {
@@ -106,7 +113,7 @@ pub(crate) fn delete_session(
         })?;
     let dropped = PruneStats {
         checkpoints: checkpoints.unsigned_abs(),
-        bytes: bytes.unsigned_abs(),
+        bytes: bytes.unsigned_abs() + segments::stored_bytes(db, stored.row_id)?,
     };
     search::remove_session(db, stored.row_id)?;
     sessions::delete(db, stored.row_id)?;

@@ -46,7 +46,7 @@ pub(crate) fn index_batch(db: &Connection, limit: u32) -> Result<bool, Error> {
     let rows = checkpoints::after_row(db, done, limit)?;
     for row in &rows {
         // What is damaged or thinned has no words to find.
-        if let Ok((_, state)) = row.decode() {
+        if let Ok((_, state)) = row.decode(db) {
             let words = searchable_texts(&state).collect::<Vec<_>>().join("\n");
             db.prepare_cached("INSERT OR REPLACE INTO search (rowid, words) VALUES (?1, ?2)")?
                 .execute(params![row.row_id, words])?;

@@ -31,7 +31,7 @@ fn of_task(
 ) -> Result<IntactCheckpoint, Error> {
     if number < stored.session.head_number {
         // What is damaged or was dropped is passed over, as with any newest checkpoint.
-        let found = checkpoints::by_number(db, stored, number).and_then(|row| row.decode());
+        let found = checkpoints::by_number(db, stored, number).and_then(|row| row.decode(db));
         if let Ok((checkpoint, state)) = found {
             return Ok((checkpoint, state, Vec::new()));
         }

@@ -19,7 +19,7 @@ const COLUMNS: &str =
 pub(super) fn look(db: &Connection, _: &VerifyScope, found: &mut Findings) -> Result<(), Error> {
     for_each_row(db, COLUMNS, "checkpoints", |row| {
         if !found.is_over() {
-            look_at(row, found)?;
+            look_at(db, row, found)?;
         }
         Ok(())
     })?;
@@ -29,7 +29,7 @@ pub(super) fn look(db: &Connection, _: &VerifyScope, found: &mut Findings) -> Re
     Ok(())
 }
 
-fn look_at(row: &Row<'_>, found: &mut Findings) -> Result<(), Error> {
+fn look_at(db: &Connection, row: &Row<'_>, found: &mut Findings) -> Result<(), Error> {
     let stored = CheckpointRow::from_row(row)?;
     let (session, number) = (stored.session, stored.number);
     if found.counts(session) {
@@ -37,7 +37,7 @@ fn look_at(row: &Row<'_>, found: &mut Findings) -> Result<(), Error> {
     }
     let header = stored.whole_header();
     let faults = match &header {
-        Some(header) => faults_of(row, &stored, header, found.by_row.get(&session))?,
+        Some(header) => faults_of(db, row, &stored, header, found.by_row.get(&session))?,
         None => vec!["is damaged".to_owned()],
     };
     for fault in faults {
@@ -51,6 +51,7 @@ fn look_at(row: &Row<'_>, found: &mut Findings) -> Result<(), Error> {
 
 /// What is wrong with a row whose header is whole.
 fn faults_of(
+    db: &Connection,
     row: &Row<'_>,
     stored: &CheckpointRow,
     header: &Checkpoint,
@@ -67,7 +68,7 @@ fn faults_of(
             }
             .to_owned(),
         );
-    } else if has_state && !stored.has_whole_content() {
+    } else if has_state && !stored.has_whole_content(db) {
         faults.push("is damaged".to_owned());
     }
     match session {

@@ -10,6 +10,7 @@ mod report;
 mod schema_objects;
 mod scope;
 mod sealed;
+mod segments;
 mod sessions;
 
 use std::path::Path;
@@ -34,10 +35,11 @@ pub(crate) fn verify(database: &Path, scope: &VerifyScope) -> Result<VerifyRepor
     db.busy_timeout(std::time::Duration::from_secs(5))?;
     db.execute_batch("PRAGMA trusted_schema = OFF; BEGIN")?;
     let mut found = Findings::new(scope);
-    let looks: [Look; 6] = [
+    let looks: [Look; 7] = [
         schema_objects::look,
         sessions::look,
         checkpoints::look,
+        segments::look,
         other_tables::look,
         observed::look,
         sealed::look,
