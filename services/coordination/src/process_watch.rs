@@ -143,7 +143,9 @@ impl ProcessWatch {
         if life(&worker) == Life::Unseen || self.watched.len() >= MAX_WATCHED {
             return;
         }
-        let watch = self.watches.spawn(wait_and_declare(self.store.clone(), worker));
+        let watch = self
+            .watches
+            .spawn(wait_and_declare(self.store.clone(), worker));
         self.watched.insert(worker_id, Watched { epoch, watch });
     }
 

@@ -8,9 +8,16 @@ local function reply(status, fields)
   return {status}
 end
 
+-- The time of Redis's clock, {seconds, microseconds}: one for a whole run of a script.
+local run_time
+local function clock_time()
+  run_time = run_time or redis.call('TIME')
+  return run_time
+end
+
 -- Milliseconds since the Unix epoch by Redis's clock, the only clock of leases and lifetimes.
 local function now_ms()
-  local time = redis.call('TIME')
+  local time = clock_time()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
@@ -59,7 +66,7 @@ end
 -- twice and always grows. It follows the time in microseconds, so a failover that loses the last ones does not hand them out
 -- again.
 local function tick(clock_key)
-  local time = redis.call('TIME')
+  local time = clock_time()
   local version = math.max((redis.call('GET', clock_key) or 0) + 1, time[1] * 1000000 + time[2])
   local text = string.format('%.0f', version)
   redis.call('SET', clock_key, text, 'PX', QUIET_MS)

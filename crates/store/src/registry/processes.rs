@@ -55,7 +55,15 @@ mod tests {
         assert_eq!(text, "b pid:[1],time:[2] 7:77 8:77");
         assert_eq!(read(&text), Some(told));
         assert_eq!(stored(None), "");
-        for other in ["", "b", "b n", "b n 7", "b n 7:x", "b n 7:1 ", "b n 7:1 later"] {
+        for other in [
+            "",
+            "b",
+            "b n",
+            "b n 7",
+            "b n 7:x",
+            "b n 7:1 ",
+            "b n 7:1 later",
+        ] {
             assert_eq!(read(other), None, "{other:?}");
         }
     }

@@ -131,7 +131,9 @@ fn why_stale(current: &StaleFields, epoch: Epoch) -> String {
         _ if current.epoch != epoch => {
             format!("out of date: it is at epoch {} now", current.epoch)
         }
-        Ok(WorkerState::Dead) => "dead: it was silent for too long, or its processes ended".to_owned(),
+        Ok(WorkerState::Dead) => {
+            "dead: it was silent for too long, or its processes ended".to_owned()
+        }
         _ => "stopped: it was deregistered".to_owned(),
     }
 }

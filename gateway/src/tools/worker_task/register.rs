@@ -1,9 +1,7 @@
 //! `action=register`: the session becomes a worker, or says anew what it can do.
 
 use shim_proto::checkpoint::v1::ClientInfo;
-use shim_proto::coordination::v1::{
-    RegisterWorkerRequest, Worker, WorkerKind, WorkerProcesses,
-};
+use shim_proto::coordination::v1::{RegisterWorkerRequest, Worker, WorkerKind, WorkerProcesses};
 
 use shim_proto::limits::worker::{MAX_NAME_BYTES, MAX_VERSION_BYTES};
 
