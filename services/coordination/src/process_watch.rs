@@ -102,8 +102,12 @@ impl ProcessWatch {
                     Some(worker_id) => self.look_at(worker_id).await?,
                     None => return Ok(()),
                 },
-                Some(ended) = self.watches.join_next() => if let Ok((worker_id, epoch)) = ended {
-                    self.forget(&worker_id, epoch);
+                Some(ended) = self.watches.join_next() => match ended {
+                    Ok((worker_id, epoch)) => self.forget(&worker_id, epoch),
+                    Err(error) if error.is_panic() => {
+                        tracing::error!(%error, "a watch of a worker's processes broke");
+                    }
+                    Err(_) => {}
                 },
             }
         }

@@ -1,7 +1,7 @@
 //! Acquiring: decide over the table in sight, and add the lease if that table is still the one in the store.
 //!
-//! A grant over a known table is one round trip, whatever the table's size. A refusal is two: the leases in the way are looked
-//! for in the store before.
+//! Over a known table a grant is one round trip, whatever the table's size, and so is a refusal: the leases in the way are
+//! looked for in the store before.
 
 use std::collections::HashSet;
 use std::time::Duration;

@@ -87,3 +87,27 @@ fn render(worker: &Worker) -> Page {
         name_of(&worker.name, MAX_NAME_BYTES),
     ))
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use shim_runtime::process;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_outlives_its_gateway_only_in_a_client_that_names_its_conversation() {
+        let mut client = ClientInfo {
+            gateway_process: Some(process::own()),
+            client_process: process::parent(),
+            ..ClientInfo::default()
+        };
+        let count = |client: &ClientInfo| processes(client).map(|told| told.processes.len());
+        assert_eq!(count(&client), Some(1));
+        client.conversation = "a conversation".to_owned();
+        assert_eq!(count(&client), Some(2));
+        client.client_process = None;
+        assert_eq!(count(&client), Some(1));
+        client.gateway_process = None;
+        assert_eq!(count(&client), None);
+    }
+}

@@ -29,10 +29,17 @@ const LIMIT_MS: f64 = 500.0;
 pub(super) async fn measure() -> Vec<Figure> {
     let mut figures = Vec::new();
     for (what, mut latencies) in [
-        ("window's gateway", windows().await),
-        ("headless worker", headless().await),
+        (
+            "kill -9 of a window's gateway",
+            windows(WindowEnd::GatewayKilled).await,
+        ),
+        (
+            "end of a window's pipe, as its kill -9 leaves it",
+            windows(WindowEnd::PipeClosed).await,
+        ),
+        ("kill -9 of a headless worker", headless().await),
     ] {
-        let name = |which| format!("kill -9 of a {what} to its task elsewhere, {which}");
+        let name = |which| format!("{what} to its task elsewhere, {which}");
         figures.push(Figure::new(
             name("median"),
             latencies.percentile_ms(50),
@@ -44,13 +51,29 @@ pub(super) async fn measure() -> Vec<Figure> {
     figures
 }
 
+/// How a window goes.
+#[derive(Debug, Clone, Copy)]
+enum WindowEnd {
+    GatewayKilled,
+    PipeClosed,
+}
+
+impl WindowEnd {
+    async fn happen(self, mut window: Gateway) {
+        match self {
+            Self::GatewayKilled => window.kill().await,
+            Self::PipeClosed => window.close().await,
+        }
+    }
+}
+
 async fn window(launch: &GatewayLaunch) -> Gateway {
     let mut window = launch.open().await;
     tool_output(window.call(WORK, json!({"action": "register"})).await);
     window
 }
 
-async fn windows() -> Latencies {
+async fn windows(end: WindowEnd) -> Latencies {
     let temp = TempEnv::new();
     let _stack = Launch::own_stack(&temp.data_dir()).start_or_panic().await;
     let launch = GatewayLaunch::new(&temp.data_dir(), &temp.project());
@@ -67,8 +90,8 @@ async fn windows() -> Latencies {
         });
         tokio::time::sleep(SETTLE).await;
         let killed = Instant::now();
-        doomed.kill().await;
-        let (window, claimed, at) = claim.await.expect("no panic");
+        let (claimed, ()) = tokio::join!(claim, end.happen(doomed));
+        let (window, claimed, at) = claimed.expect("no panic");
         heir = window;
         assert!(claimed["task"].is_object(), "{claimed}");
         latencies.record(at.duration_since(killed));
