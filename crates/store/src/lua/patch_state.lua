@@ -28,8 +28,8 @@ return once(request_key, args.fingerprint, args.keep_ms, function()
   end
   if bytes > args.max_bytes then return reply('TOO_LARGE', {bytes = bytes}) end
   if count > args.max_fields then return reply('TOO_MANY_FIELDS', {count = count}) end
-  local noted
-  refused, noted = refuse_full(not current, bytes)
+  local noted, kept_at
+  refused, noted, kept_at = refuse_full(not current, bytes)
   if refused then return refused end
 
   local version = tick(clock_key)
@@ -42,7 +42,7 @@ return once(request_key, args.fingerprint, args.keep_ms, function()
   end
   note_size(args.name, bytes, noted)
   keep_entry(entry_key, not current, expires)
-  publish_change('patched', version, args.name, args.envelope)
+  publish_write('patched', version, not current, kept_at)
   sweep(SWEPT_BY_A_WRITE)
   return reply('OK', {version = version, expires_ms = expires})
 end)

@@ -58,8 +58,11 @@ end
 -- moved only when half of the time is over.
 local QUIET_MS = 62 * 24 * 3600 * 1000
 
+-- Whether the key's end was moved.
 local function linger(key)
-  if redis.call('PTTL', key) < QUIET_MS / 2 then redis.call('PEXPIRE', key, QUIET_MS) end
+  if redis.call('PTTL', key) >= QUIET_MS / 2 then return false end
+  redis.call('PEXPIRE', key, QUIET_MS)
+  return true
 end
 
 -- The next version or token of a namespace, as a text: Lua would print so large a number in its short form. It is never used
@@ -73,8 +76,13 @@ local function tick(clock_key)
   return text
 end
 
--- Adds an event to a history, whose positions are the versions of its namespace's clock.
-local function record(history_key, version, keep, ...)
+-- Adds an event to a history, whose positions are the versions of its namespace's clock, and leaves its end as it is.
+local function append(history_key, version, keep, ...)
   redis.call('XADD', history_key, 'MAXLEN', '~', keep, version .. '-0', ...)
+end
+
+-- Adds an event to a history, which is kept.
+local function record(history_key, version, keep, ...)
+  append(history_key, version, keep, ...)
   linger(history_key)
 end

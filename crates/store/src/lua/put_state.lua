@@ -9,8 +9,8 @@ return once(request_key, args.fingerprint, args.keep_ms, function()
   if refused then return refused end
   local bytes = 0
   for _, part in ipairs(args.fields) do bytes = bytes + #part end
-  local noted
-  refused, noted = refuse_full(not current, bytes)
+  local noted, kept_at
+  refused, noted, kept_at = refuse_full(not current, bytes)
   if refused then return refused end
 
   local version = tick(clock_key)
@@ -20,7 +20,7 @@ return once(request_key, args.fingerprint, args.keep_ms, function()
   redis.call('HSET', entry_key, 'v', version, 'w', args.writer, 'u', now, unpack(args.fields))
   note_size(args.name, bytes, noted)
   keep_entry(entry_key, not current, expires)
-  publish_change('put', version, args.name, args.envelope)
+  publish_write('put', version, not current, kept_at)
   sweep(SWEPT_BY_A_WRITE)
   return reply('OK', {version = version, expires_ms = expires})
 end)

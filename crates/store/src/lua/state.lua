@@ -21,14 +21,34 @@ local function keep_entry(entry_key, is_new, expires_ms)
   redis.call('PEXPIREAT', entry_key, expires_ms)
   if is_new then redis.call('ZADD', names_key, 0, args.name) end
   redis.call('ZADD', deadlines_key, expires_ms, args.name)
-  linger(names_key)
-  linger(deadlines_key)
+end
+
+local function publish(version, envelope)
+  redis.call('PUBLISH', CHANNEL, envelope .. version .. '}}')
 end
 
 -- Adds a change to the history and publishes it: `envelope` is the publication up to the version.
 local function publish_change(change, version, name, envelope)
   record(history_key, version, HISTORY_LENGTH, 'c', change, 'k', name)
-  redis.call('PUBLISH', CHANNEL, envelope .. version .. '}}')
+  publish(version, envelope)
+end
+
+-- The field of the sizes that says when the ends of all bookkeeping were moved last. Names of entries begin with a colon.
+local KEPT_AT = 'kept_at'
+
+-- Publishes the write of an entry, and keeps the bookkeeping that the write needs. A key can be missing only before an entry
+-- that is new; else the ends are moved so seldom that nobody asks for them in between.
+local function publish_write(change, version, is_new, kept_at)
+  append(history_key, version, HISTORY_LENGTH, 'c', change, 'k', args.name)
+  publish(version, args.envelope)
+  local keys = {names_key, deadlines_key, history_key}
+  if is_new then
+    for _, key in ipairs(keys) do linger(key) end
+  end
+  if math.abs(now_ms() - kept_at) < QUIET_MS / 4 then return end
+  redis.call('HSET', sizes_key, KEPT_AT, now_ms())
+  keys[#keys + 1] = sizes_key
+  for _, key in ipairs(keys) do redis.call('PEXPIRE', key, QUIET_MS) end
 end
 
 -- Notes how many bytes an entry has now, 0 if it is gone; `was` is what is noted, if the caller knows. Entries of older
@@ -55,23 +75,23 @@ local function sweep(most)
   end
 end
 
--- Nil if an entry of so many bytes has room, else the refusal; and how many bytes are noted of the entry. Expired entries
--- make room first.
+-- Nil if an entry of so many bytes has room, else the refusal; how many bytes are noted of the entry; and when the ends of the
+-- bookkeeping were moved. Expired entries make room first.
 local function refuse_full(is_new, bytes)
   local function full()
     local entries = is_new and redis.call('ZCARD', names_key) or 0
     if entries >= MAX_ENTRIES then
       return reply('STATE_FULL', {held = entries, max = MAX_ENTRIES, what = 'entries'})
     end
-    local sizes = redis.call('HMGET', sizes_key, 'all', ':' .. args.name)
+    local sizes = redis.call('HMGET', sizes_key, 'all', ':' .. args.name, KEPT_AT)
     local all, own = tonumber(sizes[1] or 0), tonumber(sizes[2] or 0)
     if bytes > own and all - own + bytes > MAX_ALL_BYTES then
       return reply('STATE_FULL', {held = all, max = MAX_ALL_BYTES, what = 'bytes'})
     end
-    return nil, own
+    return nil, own, tonumber(sizes[3] or 0)
   end
-  local refused, noted = full()
-  if not refused then return nil, noted end
+  local refused, noted, kept_at = full()
+  if not refused then return nil, noted, kept_at end
   sweep(1000)
   return full()
 end

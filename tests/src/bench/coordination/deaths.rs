@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use shim_proto::coordination::v1::{
     CancelTaskRequest, Requirements, SubmitTaskRequest, TaskState, WorkerKind,
 };
@@ -67,9 +67,14 @@ impl WindowEnd {
     }
 }
 
+/// Calls a tool that does what it is asked, and returns its facts.
+async fn call(window: &mut Gateway, tool: &str, arguments: Value) -> Value {
+    tool_output(window.call(tool, arguments).await)
+}
+
 async fn window(launch: &GatewayLaunch) -> Gateway {
     let mut window = launch.open().await;
-    tool_output(window.call(WORK, json!({"action": "register"})).await);
+    call(&mut window, WORK, json!({"action": "register"})).await;
     window
 }
 
@@ -81,11 +86,11 @@ async fn windows(end: WindowEnd) -> Latencies {
     for _ in 0..ROUNDS {
         let mut doomed = window(&launch).await;
         let job = json!({"action": "submit", "goal": "outlive a window"});
-        tool_output(doomed.call("shim_coordinate_task", job).await);
-        let claimed = tool_output(doomed.call(WORK, json!({"action": "claim"})).await);
+        call(&mut doomed, "shim_coordinate_task", job).await;
+        let claimed = call(&mut doomed, WORK, json!({"action": "claim"})).await;
         assert!(claimed["task"].is_object(), "{claimed}");
         let claim = tokio::spawn(async move {
-            let claimed = tool_output(heir.call(WORK, json!({"action": "claim"})).await);
+            let claimed = call(&mut heir, WORK, json!({"action": "claim"})).await;
             (heir, claimed, Instant::now())
         });
         tokio::time::sleep(SETTLE).await;
@@ -96,7 +101,7 @@ async fn windows(end: WindowEnd) -> Latencies {
         assert!(claimed["task"].is_object(), "{claimed}");
         latencies.record(at.duration_since(killed));
         let done = json!({"action": "complete", "result": "done"});
-        tool_output(heir.call(WORK, done).await);
+        call(&mut heir, WORK, done).await;
     }
     latencies
 }
