@@ -9,8 +9,9 @@ use crate::connection::RedisConnection;
 use crate::keys::{Keys, Slot};
 use crate::script::{Call, Effect, Script};
 
-/// The longest wait for a turn: a Redis that does not answer must not make callers wait for each other.
-const MAX_TURN_WAIT: Duration = Duration::from_millis(100);
+/// The longest wait for a turn. It leaves time for a try within the operation: whoever goes without a turn overtakes those that
+/// wait, so on a slow machine few should.
+const MAX_TURN_WAIT: Duration = Duration::from_millis(600);
 
 /// The file leases of all workspaces.
 #[derive(Debug)]

@@ -16,7 +16,8 @@ const TURN: Duration = Duration::from_millis(400);
 const TTL: Duration = Duration::from_secs(3_600);
 /// Callers at once: few, as sessions are.
 const FEW: usize = 4;
-const FILLING: usize = 32;
+/// A slow machine fills a table by few at once.
+const FILLING: usize = 4;
 /// How much slower the largest may be than the smallest.
 const FLAT: f64 = 1.5;
 
