@@ -6,7 +6,12 @@ use super::test_stack::{COORDINATE, TestStack, WORK, Window};
 
 async fn worker(stack: &TestStack) -> Window {
     let mut window = stack.window().await;
-    window.get(WORK, json!({"action": "register"})).await;
+    window
+        .get(
+            WORK,
+            json!({"action": "register", "capabilities": ["rust"]}),
+        )
+        .await;
     window
 }
 

@@ -74,7 +74,12 @@ async fn call(window: &mut Gateway, tool: &str, arguments: Value) -> Value {
 
 async fn window(launch: &GatewayLaunch) -> Gateway {
     let mut window = launch.open().await;
-    call(&mut window, WORK, json!({"action": "register"})).await;
+    call(
+        &mut window,
+        WORK,
+        json!({"action": "register", "capabilities": ["rust"]}),
+    )
+    .await;
     window
 }
 
