@@ -103,10 +103,10 @@ fn the_table_finds_what_a_look_at_every_lease_finds() {
     const NAMES: [&str; 10] = [
         "a", "b", "a.rs", "*", "**", "*.rs", "{a,b}", "[ab]", "a*", "?",
     ];
-    let seed = rand::random();
+    let seed: u64 = rand::random();
     println!("SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut pattern = |rng: &mut StdRng| {
+    let pattern = |rng: &mut StdRng| {
         let names: Vec<_> = (0..rng.random_range(1..5))
             .map(|_| *NAMES.choose(rng).unwrap())
             .collect();
