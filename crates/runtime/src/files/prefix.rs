@@ -4,7 +4,7 @@
 //! shorter prefix both spell every name out, and a spelled-out name fits itself alone.
 
 use super::glob::{Pattern, spelled_out};
-use super::glob_parts::{Piece, Route};
+use super::glob_parts::{Piece, Readings};
 
 /// The end of a name in a prefix; no name contains it.
 const END: char = '\0';
@@ -14,14 +14,14 @@ impl Pattern {
     /// a NUL behind it. Empty if the first name stands for several.
     #[must_use]
     pub fn prefixes(&self) -> Vec<String> {
-        let mut prefixes: Vec<_> = self.routes().iter().map(prefix).collect();
+        let mut prefixes: Vec<_> = self.routes().iter().map(|route| prefix(route)).collect();
         prefixes.sort_unstable();
         prefixes.dedup();
         prefixes
     }
 }
 
-fn prefix(route: &Route) -> String {
+fn prefix(route: &[Piece<Readings>]) -> String {
     let mut prefix = String::new();
     for piece in route {
         let Piece::One(readings) = piece else { break };

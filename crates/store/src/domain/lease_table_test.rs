@@ -128,7 +128,8 @@ fn the_table_finds_what_a_look_at_every_lease_finds() {
             .into_iter()
             .map(|conflict| conflict.lease.lease_id)
             .collect();
-        (found.sort_unstable(), expected.sort_unstable());
+        found.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(found, expected, "{one}");
         let id = rng.random_range(0..40).to_string();
         table.remove(&id);
