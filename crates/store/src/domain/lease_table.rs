@@ -16,7 +16,7 @@ use super::leases::{Conflict, LeaseSpec, MAX_LEASES, MAX_TABLE_BYTES};
 pub(crate) struct TableLease {
     lease: FileLease,
     /// `None` for a pattern that this version cannot read: it counts as covering everything.
-    patterns: Vec<Option<Pattern>>,
+    patterns: Arc<[Option<Pattern>]>,
     bytes: usize,
 }
 
@@ -79,6 +79,9 @@ impl TableLease {
 impl LeaseTable {
     /// Adds a lease, in the place of an earlier state of it.
     pub(crate) fn put(&mut self, lease: FileLease) {
+        if self.renew(&lease) {
+            return;
+        }
         self.remove(&lease.lease_id);
         let id = lease.lease_id.clone();
         let lease = TableLease::new(lease);
@@ -87,6 +90,24 @@ impl LeaseTable {
             self.by_prefix.entry(prefix).or_default().insert(id.clone());
         }
         self.leases.insert(id, Arc::new(lease));
+    }
+
+    /// Whether the lease is there with the same patterns, which then are not read again: mostly its end alone differs.
+    fn renew(&mut self, lease: &FileLease) -> bool {
+        let Some(known) = self.leases.get_mut(&lease.lease_id) else {
+            return false;
+        };
+        if known.lease.patterns != lease.patterns {
+            return false;
+        }
+        let renewed = TableLease {
+            lease: lease.clone(),
+            patterns: Arc::clone(&known.patterns),
+            bytes: lease.encoded_len(),
+        };
+        self.bytes = self.bytes - known.bytes + renewed.bytes;
+        *known = Arc::new(renewed);
+        true
     }
 
     /// Takes a lease off, if it is there.

@@ -4,7 +4,7 @@
 //! the way is looked for in the store before a request is refused. (B) A table is used by one acquisition at a time. (C) The
 //! tables of all workspaces have a bound; the least used are forgotten, and read whole when they are needed again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -50,8 +50,9 @@ impl KnownTable {
         if read.is_whole {
             self.leases = LeaseTable::default();
         }
-        for lease_id in checked {
-            self.leases.remove(lease_id);
+        let living: HashSet<_> = read.leases.iter().map(|lease| &lease.lease_id).collect();
+        for ended in checked.iter().filter(|lease_id| !living.contains(lease_id)) {
+            self.leases.remove(ended);
         }
         read.leases
             .into_iter()
