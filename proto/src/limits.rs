@@ -313,6 +313,12 @@ pub mod worker {
     pub const MAX_VERSION_BYTES: usize = 100;
     /// What troubles it, and why it goes.
     pub const MAX_DETAIL_BYTES: usize = 500;
+    /// The kernel's boot id.
+    pub const MAX_BOOT_ID_BYTES: usize = 64;
+    /// The kernel's names of namespaces.
+    pub const MAX_NAMESPACES_BYTES: usize = 200;
+    /// The processes it lives in.
+    pub const MAX_PROCESSES: usize = 4;
     /// Tasks it takes at once.
     pub const MAX_CAPACITY: u32 = 1_000;
     /// Tasks that a worker of the service takes at once.

@@ -41,4 +41,5 @@ pub mod task_payloads;
 pub mod telemetry;
 pub mod tls;
 pub mod trace;
+pub mod worker_processes;
 pub mod workspace;

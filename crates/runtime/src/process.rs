@@ -73,6 +73,43 @@ pub fn is_alive(process: &ProcessIdentity) -> bool {
         .is_some_and(|now| now.start_ticks == process.start_ticks || process.start_ticks == 0)
 }
 
+/// Whether the system says that this very process is gone. One that merely cannot be seen, as with procfs's `hidepid`, is not.
+#[must_use]
+pub fn is_gone(process: &ProcessIdentity) -> bool {
+    let Ok(pid) = i32::try_from(process.pid) else {
+        return false;
+    };
+    if pid == 0 {
+        return false;
+    }
+    if kill(Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH) {
+        return true;
+    }
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.is_ok_and(|stat| match start_ticks(&stat) {
+        Some(started) => process.start_ticks != 0 && started != process.start_ticks,
+        None => true,
+    })
+}
+
+/// The kernel's names of this process's namespaces of process ids and of times: pids and start times mean the same process
+/// only within both. Empty where the platform has none.
+#[must_use]
+pub fn namespaces() -> String {
+    let name = |kind: &str| {
+        let name = std::fs::read_link(format!("/proc/self/ns/{kind}")).ok()?;
+        name.into_os_string().into_string().ok()
+    };
+    let Some(pid) = name("pid") else {
+        return String::new();
+    };
+    // A kernel before 5.6 has one time for all.
+    match name("time") {
+        Some(time) => format!("{pid},{time}"),
+        None => pid,
+    }
+}
+
 /// The kernel's id of this start of the machine; empty where the platform has none.
 #[must_use]
 pub fn boot_id() -> String {
@@ -151,6 +188,25 @@ mod tests {
         assert_eq!(without_deleted(odd.clone()), folder.path().join("shim"));
         std::fs::write(&odd, "").unwrap();
         assert_eq!(without_deleted(odd.clone()), odd, "a name like any other");
+    }
+
+    #[test]
+    fn a_process_is_gone_once_it_is_killed_or_its_pid_is_anothers() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
+        let child_identity = identity(child.id()).unwrap();
+        let earlier = ProcessIdentity {
+            start_ticks: child_identity.start_ticks + 1,
+            ..child_identity
+        };
+        assert!(!is_gone(&child_identity) && is_gone(&earlier));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(is_gone(&child_identity));
+        let unknown = ProcessIdentity::default();
+        assert!(!is_gone(&unknown) && !is_gone(&own()));
     }
 
     #[test]

@@ -82,6 +82,14 @@ impl TopicSubscription {
         }
     }
 
+    /// The next publication; `None` for a gap, which may have hidden some.
+    pub async fn next_publication(&mut self) -> Option<Arc<Publication>> {
+        match self.next().await {
+            PubSubEvent::Publication(publication) => Some(publication),
+            PubSubEvent::Gap(_) => None,
+        }
+    }
+
     /// Waits for a publication that concerns the caller, or for a gap, which may have hidden one.
     pub async fn wait_for(&mut self, concerns: impl Fn(&Publication) -> bool) {
         loop {

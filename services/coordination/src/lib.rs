@@ -15,6 +15,7 @@ mod gauges;
 mod leader;
 mod living_workers;
 mod log_once;
+mod process_watch;
 mod project_size;
 mod reaper;
 mod rpc;
@@ -38,6 +39,7 @@ pub use config::Config;
 pub use shim_store::Error;
 
 use gauges::GaugeSampler;
+use process_watch::ProcessWatch;
 use reaper::Reaper;
 use rpc::Api;
 use supervisor::Supervisor;
@@ -68,6 +70,10 @@ pub fn build(config: &Config, store: Store, shutdown: &Shutdown) -> Service {
     background.spawn_restarting("reaper", {
         let (store, shutdown) = (store.clone(), shutdown.clone());
         move || Reaper::new(store.clone(), dead_after, shutdown.clone()).run()
+    });
+    background.spawn_restarting("process_watch", {
+        let (store, shutdown) = (store.clone(), shutdown.clone());
+        move || ProcessWatch::new(store.clone(), shutdown.clone()).run()
     });
     background.spawn_restarting("supervisor", {
         let (store, shutdown) = (store.clone(), shutdown.clone());

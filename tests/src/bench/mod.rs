@@ -18,7 +18,7 @@ mod tasks;
 mod telemetry;
 
 pub use analysis::measure as measure_analysis;
-pub use coordination::measure as measure_coordination;
+pub use coordination::{measure as measure_coordination, measure_limits};
 pub use figure::{Figure, print_table, write_json};
 pub use gateway::measure as measure_gateway;
 pub use hooks::measure as measure_hooks;

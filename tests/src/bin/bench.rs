@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use shim_tests::bench::{
     Figure, measure_analysis, measure_checkpoint, measure_coordination, measure_gateway,
-    measure_hooks, measure_mutants, measure_redaction, measure_tasks, measure_telemetry,
-    print_table, write_json,
+    measure_hooks, measure_limits, measure_mutants, measure_redaction, measure_tasks,
+    measure_telemetry, print_table, write_json,
 };
 use shim_tests::binary::target_dir;
 
@@ -23,6 +23,7 @@ enum Area {
     Checkpoint,
     Gateway,
     Coordination,
+    Limits,
     Tasks,
     Telemetry,
     Redaction,
@@ -44,6 +45,7 @@ async fn main() -> ExitCode {
             Area::Checkpoint => ("checkpoint", measure_checkpoint(progress).await),
             Area::Gateway => ("gateway", measure_gateway(progress).await),
             Area::Coordination => ("coordination", measure_coordination(progress).await),
+            Area::Limits => ("limits", measure_limits(progress).await),
             Area::Tasks => ("tasks", measure_tasks(progress).await),
             Area::Telemetry => ("telemetry", measure_telemetry(progress).await),
             Area::Analysis => ("analysis", measure_analysis(progress).await),

@@ -31,14 +31,27 @@ pub(super) struct TestStack {
 impl TestStack {
     /// A stack that takes a worker for dead after a second, with what else is configured in `settings`.
     pub(super) async fn new(settings: impl FnOnce(&TempEnv) -> String) -> Self {
+        Self::with_silence("250ms", "1s", settings).await
+    }
+
+    /// A stack that takes no worker for dead for its silence while a story lasts.
+    pub(super) async fn patient() -> Self {
+        Self::with_silence("10s", "1h", |_| String::new()).await
+    }
+
+    async fn with_silence(
+        heartbeat: &str,
+        dead_after: &str,
+        settings: impl FnOnce(&TempEnv) -> String,
+    ) -> Self {
         let temp = TempEnv::new();
         let redis = Redis::start();
         let file = temp.root().join("shim.toml");
         std::fs::write(&file, settings(&temp)).unwrap();
         let stack = Launch::stack(&temp.data_dir(), &redis.url())
             .env("SHIM_CONFIG", &file.display().to_string())
-            .env("SHIM_REGISTRY_HEARTBEAT", "250ms")
-            .env("SHIM_REGISTRY_DEAD_AFTER", "1s");
+            .env("SHIM_REGISTRY_HEARTBEAT", heartbeat)
+            .env("SHIM_REGISTRY_DEAD_AFTER", dead_after);
         Self {
             service: stack.start_or_panic().await,
             temp,

@@ -15,6 +15,7 @@ mod names;
 #[cfg(test)]
 mod names_test;
 mod pattern_error;
+mod prefix;
 mod presence;
 
 pub use foreign::check as check_form;
@@ -22,4 +23,5 @@ pub use glob::{Budget, Pattern};
 pub use links::{LinkError, real};
 pub use names::{as_pattern, as_sent_name, as_sent_pattern, literal, shown};
 pub use pattern_error::PatternError;
+pub use prefix::beginnings;
 pub use presence::unmatched;

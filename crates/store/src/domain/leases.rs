@@ -1,19 +1,17 @@
-//! Decides whether files may be leased: a requested lease against the living leases.
+//! Decides which leases are in the way of a requested one.
 //!
 //! Leases of one holder never conflict, nor do shared ones; any others do if their patterns overlap. A decision holds for
-//! exactly the table that it was made on; the store commits it only over that table.
+//! the leases that it was made on; the store commits it only if no other was granted since.
 
 use std::fmt::Write;
 
-use prost::Message;
 use shim_proto::coordination::v1::{FileLease, FileLeaseMode};
 use shim_runtime::files::{Budget, Pattern};
 
 /// Leases that a workspace may have.
-/// Leases of one namespace.
 pub(crate) const MAX_LEASES: usize = 1_000;
-/// Bytes of all leases of a workspace, encoded: every decision reads them.
-const MAX_TABLE_BYTES: usize = 1 << 20;
+/// Bytes of all leases of a workspace, encoded: whoever has none of them in sight reads them at once.
+pub(crate) const MAX_TABLE_BYTES: usize = 1 << 20;
 /// Conflicts that a refusal names.
 const MAX_NAMED: usize = 5;
 /// Bytes of any name in a refusal, which travels in headers.
@@ -41,16 +39,6 @@ pub struct Conflict {
     pub lease: FileLease,
 }
 
-/// The decision on a requested lease.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Decision {
-    Granted,
-    /// For each lease in the way, the first pair of patterns that overlap.
-    Held(Vec<Conflict>),
-    /// The workspace has as many leases as it may.
-    Full,
-}
-
 /// The living leases in the way of a requested one, each with the first pair of patterns that overlap.
 pub(crate) fn conflicts(live: &[FileLease], spec: &LeaseSpec) -> Vec<Conflict> {
     let mut budget = Budget::per_decision();
@@ -69,19 +57,6 @@ pub(crate) fn conflicts(live: &[FileLease], spec: &LeaseSpec) -> Vec<Conflict> {
             })
         })
         .collect()
-}
-
-/// Decides whether the lease `draft`, made of `spec`, may join the living leases.
-pub(crate) fn decide(live: &[FileLease], spec: &LeaseSpec, draft: &FileLease) -> Decision {
-    let conflicts = conflicts(live, spec);
-    if !conflicts.is_empty() {
-        return Decision::Held(conflicts);
-    }
-    let bytes: usize = live.iter().chain([draft]).map(Message::encoded_len).sum();
-    if live.len() >= MAX_LEASES || bytes > MAX_TABLE_BYTES {
-        return Decision::Full;
-    }
-    Decision::Granted
 }
 
 /// The leases that touch any of the paths.
@@ -187,34 +162,7 @@ mod tests {
         }
     }
 
-    fn decided(live: &[FileLease], spec: &LeaseSpec) -> Decision {
-        decide(live, spec, &lease("new", FileLeaseMode::Exclusive, &["x"]))
-    }
-
     use FileLeaseMode::{Exclusive, Shared};
-
-    #[test]
-    fn only_shared_leases_and_those_of_one_holder_overlap() {
-        for (held, wanted, granted) in [
-            (Exclusive, Exclusive, false),
-            (Exclusive, Shared, false),
-            (Shared, Exclusive, false),
-            (Shared, Shared, true),
-            (FileLeaseMode::Unspecified, Shared, false),
-        ] {
-            let live = [lease("one", held, &["src/**"])];
-            let other = decided(&live, &spec("two", wanted, &["src/a.rs"]));
-            assert_eq!(
-                other == Decision::Granted,
-                granted,
-                "{held:?} and {wanted:?}"
-            );
-            let same = decided(&live, &spec("one", wanted, &["src/a.rs"]));
-            assert_eq!(same, Decision::Granted);
-            let apart = decided(&live, &spec("two", wanted, &["lib/a.rs"]));
-            assert_eq!(apart, Decision::Granted);
-        }
-    }
 
     #[test]
     fn a_refusal_names_pattern_holder_purpose_and_end() {
@@ -222,11 +170,7 @@ mod tests {
             lease("one", Exclusive, &["docs", "src/**"]),
             lease("two", Shared, &["*.toml"]),
         ];
-        let Decision::Held(conflicts) =
-            decided(&live, &spec("me", Exclusive, &["Cargo.toml", "src/a.rs"]))
-        else {
-            panic!("it was granted");
-        };
+        let conflicts = conflicts(&live, &spec("me", Exclusive, &["Cargo.toml", "src/a.rs"]));
         assert_eq!(
             describe_conflicts(&conflicts),
             "src/a.rs overlaps src/** held by one (a refactoring) until 2001-09-09T01:46:40Z; \
@@ -239,36 +183,11 @@ mod tests {
         let live: Vec<_> = (0..50)
             .map(|i| lease(&format!("{i}{}", "ü".repeat(90)), Exclusive, &["src"]))
             .collect();
-        let Decision::Held(conflicts) = decided(&live, &spec("me", Exclusive, &["src"])) else {
-            panic!("it was granted");
-        };
+        let conflicts = conflicts(&live, &spec("me", Exclusive, &["src"]));
         let text = describe_conflicts(&conflicts);
         assert_eq!(text.matches("src overlaps src").count(), MAX_NAMED);
         assert!(text.ends_with("; and 45 more"), "{text}");
         assert!(text.len() < 1_500, "{} bytes", text.len());
-    }
-
-    #[test]
-    fn a_workspace_has_a_bound() {
-        let spec = spec("me", Exclusive, &["src"]);
-        let many: Vec<_> = (0..MAX_LEASES)
-            .map(|_| lease("one", Exclusive, &["lib"]))
-            .collect();
-        assert_eq!(decided(&many[1..], &spec), Decision::Granted);
-        assert_eq!(decided(&many, &spec), Decision::Full);
-        let large = [lease(
-            "one",
-            Exclusive,
-            &["x".repeat(MAX_TABLE_BYTES).as_str()],
-        )];
-        assert_eq!(decided(&large, &spec), Decision::Full);
-    }
-
-    #[test]
-    fn a_stored_pattern_that_cannot_be_read_covers_everything() {
-        let live = [lease("one", Exclusive, &["{of a later version"])];
-        let decision = decided(&live, &spec("me", Exclusive, &["src"]));
-        assert!(matches!(decision, Decision::Held(conflicts) if conflicts.len() == 1));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Pure decisions: no clock, no Redis, no tonic.
 
+pub(crate) mod lease_table;
 pub mod leases;
 pub mod topics;
 

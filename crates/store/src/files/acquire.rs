@@ -1,5 +1,9 @@
-//! Acquiring: read the table, decide, and add the lease if the table is still the one that was decided on.
+//! Acquiring: decide over the table in sight, and add the lease if that table is still the one in the store.
+//!
+//! Over a known table a grant is one round trip, whatever the table's size, and so is a refusal: the leases in the way are
+//! looked for in the store before.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,11 +13,12 @@ use shim_runtime::ids::FileLeaseId;
 
 use super::decision::decide;
 use super::model::{LeaseOutcome, LeaseRequest};
-use super::rows::{AcquiredFields, Table, TableFields, stored};
-use super::store::{Files, table};
+use super::rows::{AcquiredFields, TableFields, stored};
+use super::store::{Files, table as files_table};
+use super::table_cache::KnownTable;
 use crate::clock::millis;
 use crate::connection::with_operation_timeout;
-use crate::domain::leases::Decision;
+use crate::domain::leases::Conflict;
 use crate::error::Error;
 use crate::fence::{lock_of, token_of};
 use crate::idempotency::{self, IdempotencyKey, REQUEST_ID_TTL};
@@ -24,19 +29,22 @@ use crate::reply::Reply;
 /// The bus channel of every lease that is granted.
 const LEASED: &str = "files:leased";
 /// Decisions that other acquisitions may overtake before the caller is refused with `Overloaded`.
-const MAX_TRIES: u64 = 25;
+const MAX_TRIES: u32 = 25;
 
-/// What the look before a decision found.
-enum LookedUp {
-    /// An earlier request with the same id was granted this lease.
-    Done(FileLease),
-    Table(Table),
+/// What the store said to an acquisition.
+enum Tried {
+    /// This request, or an earlier one with the same id, was granted the lease.
+    Leased(FileLease),
+    /// The table differs from the one in sight, which was brought up to date.
+    Updated,
 }
 
 #[derive(Serialize)]
 pub(super) struct LookArgs<'a> {
     pub(super) fingerprint: Option<&'a str>,
     pub(super) fence_token: Option<String>,
+    pub(super) known: Option<&'a str>,
+    pub(super) checked: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -73,79 +81,169 @@ impl Files {
         idempotency_key: &IdempotencyKey,
         request: &LeaseRequest,
     ) -> Result<LeaseOutcome, Error> {
-        let draft = draft(request);
-        let _turn = self.turn(&request.workspace).await;
-        for overtaken in 0..MAX_TRIES {
-            let table = match self.look_up(idempotency_key, request, &draft).await? {
-                LookedUp::Done(lease) => return Ok(LeaseOutcome::Leased(lease)),
-                LookedUp::Table(table) => table,
-            };
-            let (read_ms, newest) = (table.read_ms, table.newest.clone());
-            match decide(table, &request.spec, &draft).await? {
-                Decision::Held(conflicts) => {
+        let acquisition = Acquisition {
+            files: self,
+            idempotency_key,
+            request,
+            draft: draft(request),
+        };
+        let (mut turn, mut own) = (self.turn(&request.workspace).await, self.tables.unknown());
+        acquisition
+            .run(turn.as_deref_mut().unwrap_or(&mut own))
+            .await
+    }
+}
+
+/// One acquisition, over the table that it has to itself.
+struct Acquisition<'a> {
+    files: &'a Files,
+    idempotency_key: &'a IdempotencyKey,
+    request: &'a LeaseRequest,
+    draft: FileLease,
+}
+
+/// What an acquisition does next.
+enum Step {
+    /// Read the table, or look whether these leases of it live.
+    Look(Vec<String>),
+    Commit,
+    Refuse(Vec<Conflict>),
+    RefuseFull,
+}
+
+/// What the store said during this call.
+#[derive(Default)]
+struct Confirmed {
+    /// The whole table was read.
+    is_whole: bool,
+    /// These leases were looked for.
+    lease_ids: HashSet<String>,
+}
+
+impl Acquisition<'_> {
+    async fn run(&self, table: &mut KnownTable) -> Result<LeaseOutcome, Error> {
+        let (mut confirmed, mut overtaken) = (Confirmed::default(), 0);
+        for _ in 0..MAX_TRIES {
+            let tried = match self.next_step(table, &confirmed).await? {
+                Step::Look(checked) => {
+                    confirmed.is_whole |= table.newest.is_none();
+                    let tried = self.look(table, &checked).await?;
+                    confirmed.lease_ids.extend(checked);
+                    tried
+                }
+                Step::Commit => self.commit(table, &mut overtaken).await?,
+                Step::Refuse(conflicts) => {
                     metrics::count_file_lease(AcquireResult::Refused);
                     return Ok(LeaseOutcome::Held(conflicts));
                 }
-                Decision::Full => {
+                Step::RefuseFull => {
                     metrics::count_file_lease(AcquireResult::Refused);
-                    return Err(Error::TooManyLeases(request.workspace.clone()));
+                    return Err(Error::TooManyLeases(self.request.workspace.clone()));
                 }
-                Decision::Granted => {}
-            }
-            let committed = self.commit(idempotency_key, request, &draft, read_ms, &newest);
-            if let Some(lease) = committed.await? {
+            };
+            if let Tried::Leased(lease) = tried {
                 return Ok(LeaseOutcome::Leased(lease));
             }
-            let pause = rand::random_range(0..=2 * overtaken);
-            tokio::time::sleep(Duration::from_millis(pause)).await;
         }
         Err(Error::Overloaded)
     }
 
-    async fn look_up(
+    /// A request is refused for leases alone that the store said to live during this call: those in sight may have ended.
+    async fn next_step(
         &self,
-        idempotency_key: &IdempotencyKey,
-        request: &LeaseRequest,
-        draft: &FileLease,
-    ) -> Result<LookedUp, Error> {
-        let slot = self.keys.namespace(&request.workspace);
-        let call = table(&self.look, &slot)
-            .key(slot.lock(lock_of(request.fence.as_ref())))
-            .key(slot.request_key(&idempotency_key.request_id))
-            .args(&LookArgs {
-                fingerprint: Some(&idempotency_key.fingerprint),
-                fence_token: token_of(request.fence.as_ref()),
+        table: &mut KnownTable,
+        confirmed: &Confirmed,
+    ) -> Result<Step, Error> {
+        if table.newest.is_none() {
+            return Ok(Step::Look(Vec::new()));
+        }
+        let spec = &self.request.spec;
+        let conflicts = decide(table.leases.candidates(spec), spec).await?;
+        if !conflicts.is_empty() {
+            let ids = conflicts.iter().map(|held| held.lease.lease_id.clone());
+            let unconfirmed: Vec<_> = ids.filter(|id| !confirmed.lease_ids.contains(id)).collect();
+            return Ok(match confirmed.is_whole || unconfirmed.is_empty() {
+                true => Step::Refuse(conflicts),
+                false => Step::Look(unconfirmed),
             });
-        let mut reply = self.connection.call(&call).await?;
+        }
+        if !table.leases.is_full(&self.draft) {
+            return Ok(Step::Commit);
+        }
+        if confirmed.is_whole {
+            return Ok(Step::RefuseFull);
+        }
+        table.forget();
+        Ok(Step::Look(Vec::new()))
+    }
+
+    /// Brings the table up to date, and looks whether the `checked` leases live.
+    async fn look(&self, table: &mut KnownTable, checked: &[String]) -> Result<Tried, Error> {
+        let (files, request) = (self.files, self.request);
+        let slot = files.keys.namespace(&request.workspace);
+        let call = files_table(&files.look, &slot)
+            .key(slot.lock(lock_of(request.fence.as_ref())))
+            .key(slot.request_key(&self.idempotency_key.request_id))
+            .args(&LookArgs {
+                fingerprint: Some(&self.idempotency_key.fingerprint),
+                fence_token: token_of(request.fence.as_ref()),
+                known: table.newest.as_deref(),
+                checked,
+            });
+        let mut reply = files.connection.call(&call).await?;
         match reply.status()?.as_str() {
             "OK" => {
                 let acquired: AcquiredFields = reply.fields()?;
-                Ok(LookedUp::Done(acquired.lease(draft)))
+                Ok(Tried::Leased(acquired.lease(&self.draft)))
             }
             "TABLE" => {
                 let read: TableFields = reply.fields()?;
-                read.table(&request.workspace).map(LookedUp::Table)
+                table.update(read.table(&request.workspace)?, checked);
+                Ok(Tried::Updated)
             }
             other => Err(refusal(other, &mut reply, request)?),
         }
     }
 
-    /// Adds the lease; `None` if another was added since the table was read.
-    async fn commit(
-        &self,
-        idempotency_key: &IdempotencyKey,
-        request: &LeaseRequest,
-        draft: &FileLease,
-        read_ms: i64,
-        newest: &str,
-    ) -> Result<Option<FileLease>, Error> {
-        let slot = self.keys.namespace(&request.workspace);
-        let call = table(&self.acquire, &slot)
+    /// Adds the lease, unless another was added to the table; then the others are brought into sight. Each that was
+    /// `overtaken` waits a little longer.
+    async fn commit(&self, table: &mut KnownTable, overtaken: &mut u64) -> Result<Tried, Error> {
+        let newest = table.newest.clone().unwrap_or_default();
+        let mut reply = self.call_acquire(&newest, table.read_ms).await?;
+        match reply.status()?.as_str() {
+            "OK" => {
+                let is_repeated = reply.is_repeated();
+                let acquired: AcquiredFields = reply.fields()?;
+                let living = acquired.living;
+                let lease = acquired.lease(&self.draft);
+                // A repetition tells what an earlier request was granted, perhaps long before the newest lease.
+                if !is_repeated {
+                    metrics::count_file_lease(AcquireResult::Granted);
+                    table.add(lease.clone(), living);
+                }
+                Ok(Tried::Leased(lease))
+            }
+            "CHANGED" => {
+                let read: TableFields = reply.fields()?;
+                table.update(read.table(&self.request.workspace)?, &[]);
+                let pause = rand::random_range(0..=2 * *overtaken);
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+                *overtaken += 1;
+                Ok(Tried::Updated)
+            }
+            other => Err(refusal(other, &mut reply, self.request)?),
+        }
+    }
+
+    async fn call_acquire(&self, newest: &str, read_ms: i64) -> Result<Reply, Error> {
+        let (files, request, draft) = (self.files, self.request, &self.draft);
+        let slot = files.keys.namespace(&request.workspace);
+        let call = files_table(&files.acquire, &slot)
             .key(slot.clock())
             .key(slot.lock(lock_of(request.fence.as_ref())))
-            .key(slot.request_key(&idempotency_key.request_id))
+            .key(slot.request_key(&self.idempotency_key.request_id))
             .args(&AcquireArgs {
-                fingerprint: &idempotency_key.fingerprint,
+                fingerprint: &self.idempotency_key.fingerprint,
                 keep_ms: millis(REQUEST_ID_TTL),
                 fence_token: token_of(request.fence.as_ref()),
                 newest,
@@ -154,21 +252,10 @@ impl Files {
                 holder: &draft.holder,
                 lease: ByteBuf::from(stored(draft)),
                 ttl_ms: millis(request.ttl),
-                channel: self.keys.channel(LEASED),
+                channel: files.keys.channel(LEASED),
                 envelope: envelope(draft),
             });
-        let mut reply = self.connection.call(&call).await?;
-        match reply.status()?.as_str() {
-            "OK" => {
-                if !reply.is_repeated() {
-                    metrics::count_file_lease(AcquireResult::Granted);
-                }
-                let acquired: AcquiredFields = reply.fields()?;
-                Ok(Some(acquired.lease(draft)))
-            }
-            "CHANGED" => Ok(None),
-            other => Err(refusal(other, &mut reply, request)?),
-        }
+        files.connection.call(&call).await
     }
 }
 

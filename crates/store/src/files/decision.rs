@@ -1,25 +1,30 @@
 //! The pure decisions over a table, on a thread of their own where they take long.
 
+use std::sync::Arc;
+
 use prost::Message;
 use shim_proto::coordination::v1::FileLease;
 
-use super::rows::Table;
 use crate::domain::Pattern;
-use crate::domain::leases::{self, Conflict, Decision, LeaseSpec};
+use crate::domain::lease_table::{self, TableLease};
+use crate::domain::leases::{self, Conflict, LeaseSpec};
 use crate::error::Error;
 
 /// Comparing so many pairs of bytes takes some milliseconds at worst; a longer comparison has a thread of its own.
 const MAX_INLINE_PAIRS: usize = 4_000_000;
 
-/// Decides whether the drafted lease may join the table.
+/// Which of the candidates are in the way of a requested lease.
 pub(super) async fn decide(
-    table: Table,
+    candidates: Vec<Arc<TableLease>>,
     spec: &LeaseSpec,
-    draft: &FileLease,
-) -> Result<Decision, Error> {
-    let (spec, draft) = (spec.clone(), draft.clone());
-    let pairs = encoded_len(&table.leases) * text_len(&spec.patterns);
-    run(pairs, move || leases::decide(&table.leases, &spec, &draft)).await
+) -> Result<Vec<Conflict>, Error> {
+    let held: usize = candidates.iter().map(|lease| lease.encoded_len()).sum();
+    let pairs = held * text_len(&spec.patterns);
+    if pairs <= MAX_INLINE_PAIRS {
+        return Ok(lease_table::conflicts(&candidates, spec));
+    }
+    let spec = spec.clone();
+    run(pairs, move || lease_table::conflicts(&candidates, &spec)).await
 }
 
 /// The leases that touch any of the paths.

@@ -40,7 +40,7 @@ struct ReleaseArgs<'a> {
     fingerprint: &'a str,
     keep_ms: u64,
     holder: &'a str,
-    lease_ids: Vec<String>,
+    lease_ids: &'a [String],
     channel: String,
     envelope: String,
 }
@@ -94,20 +94,35 @@ impl Files {
     ) -> Result<u32, Error> {
         let slot = self.keys.namespace(workspace);
         let publication = [("workspace", workspace), ("holder", holder)];
+        let ids: Vec<_> = lease_ids.iter().map(FileLeaseId::to_string).collect();
         let call = table(&self.release, &slot)
             .key(slot.request_key(&idempotency_key.request_id))
             .args(&ReleaseArgs {
                 fingerprint: &idempotency_key.fingerprint,
                 keep_ms: millis(REQUEST_ID_TTL),
                 holder,
-                lease_ids: lease_ids.iter().map(FileLeaseId::to_string).collect(),
+                lease_ids: &ids,
                 channel: self.keys.channel(RELEASED),
                 envelope: open_envelope(holder, &publication, "released"),
             });
         let mut reply = self.connection.call(&call).await?;
         let released: ReleasedFields =
             reply.accept(|status, reply| idempotency::refusal(status, reply, None))?;
+        // A repetition tells what an earlier request released, not what lives now.
+        if !reply.is_repeated() {
+            self.forget_released(workspace, &ids, released.released);
+        }
         Ok(released.released)
+    }
+
+    /// The leases are out of sight, too. Were they not, they would be looked for when they are in the way.
+    fn forget_released(&self, workspace: &str, lease_ids: &[String], released: u32) {
+        match lease_ids.len() {
+            0 => self.tables.forget(workspace),
+            // One that is not its holder's stays.
+            named if named == released as usize => self.tables.remove(workspace, lease_ids),
+            _ => {}
+        }
     }
 
     /// The living leases that are selected and touch any of the paths, oldest first; without paths all touch.
@@ -150,6 +165,8 @@ impl Files {
             .args(&LookArgs {
                 fingerprint: None,
                 fence_token: None,
+                known: None,
+                checked: &[],
             });
         let mut reply = self.connection.call(&call).await?;
         reply.status()?;

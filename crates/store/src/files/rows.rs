@@ -12,8 +12,10 @@ use crate::clock::timestamp;
 use crate::error::Error;
 use crate::script_values::{Pairs, as_text};
 
-/// The living leases of a workspace.
+/// Living leases of a workspace.
 pub(super) struct Table {
+    /// Whether these are all; else those that were asked for and those that were granted since.
+    pub(super) is_whole: bool,
     /// When the table was read, by Redis's clock.
     pub(super) read_ms: i64,
     /// The token of the newest lease, which tells this table from later ones.
@@ -40,6 +42,9 @@ pub(super) struct AcquiredFields {
     token: FencingToken,
     since_ms: i64,
     expires_ms: i64,
+    /// How many leases live with this one; the answers of older versions lack it.
+    #[serde(default)]
+    pub(super) living: usize,
 }
 
 impl AcquiredFields {
@@ -55,9 +60,10 @@ impl AcquiredFields {
     }
 }
 
-/// The table of a workspace, as `look_files` answers it. Ended leases may still be in `leases`, not in `live`.
+/// The table of a workspace, as `table_since` in `files.lua` answers it. Ended leases may still be in `leases`, not in `live`.
 #[derive(Deserialize)]
 pub(super) struct TableFields {
+    whole: bool,
     now_ms: i64,
     newest: String,
     live: Pairs<String, Score>,
@@ -77,6 +83,7 @@ impl TableFields {
             Some(read(workspace, lease_id, expires_ms, &stored))
         });
         Ok(Table {
+            is_whole: self.whole,
             read_ms: self.now_ms,
             newest: self.newest,
             leases: leases.collect::<Result<_, _>>()?,

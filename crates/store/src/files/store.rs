@@ -1,26 +1,24 @@
 //! The file leases of all workspaces: their scripts, and the keys that these have in common.
 
-use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::OwnedMutexGuard;
 
+use super::table_cache::{KnownTable, TableCache};
 use crate::connection::RedisConnection;
 use crate::keys::{Keys, Slot};
 use crate::script::{Call, Effect, Script};
 
-/// Queues of acquisitions; the workspaces are spread over them by chance.
-const QUEUES: usize = 64;
-/// The longest wait for a turn: a Redis that does not answer must not make callers wait for each other.
-const MAX_TURN_WAIT: Duration = Duration::from_millis(100);
+/// The longest wait for a turn. It leaves time for a try within the operation: whoever goes without a turn overtakes those that
+/// wait, so on a slow machine few should.
+const MAX_TURN_WAIT: Duration = Duration::from_millis(600);
 
 /// The file leases of all workspaces.
 #[derive(Debug)]
 pub struct Files {
     pub(super) connection: RedisConnection,
     pub(super) keys: Keys,
-    queues: Vec<Mutex<()>>,
-    hasher: RandomState,
+    pub(super) tables: TableCache,
     pub(super) look: Script,
     pub(super) acquire: Script,
     pub(super) renew: Script,
@@ -29,32 +27,28 @@ pub struct Files {
 
 impl Files {
     pub(crate) fn new(connection: RedisConnection, keys: Keys) -> Self {
-        let changing = |effect, body: &str| {
+        let sharing = |effect, body: &str| {
             let shared = include_str!("../lua/files.lua");
             Script::named(effect, &format!("{shared}\n{body}"))
         };
         Self {
             connection,
             keys,
-            queues: std::iter::repeat_with(Mutex::default)
-                .take(QUEUES)
-                .collect(),
-            hasher: RandomState::new(),
-            look: Script::named(Effect::Reads, include_str!("../lua/look_files.lua")),
-            acquire: changing(Effect::Writes, include_str!("../lua/acquire_files.lua")),
+            tables: TableCache::default(),
+            look: sharing(Effect::Reads, include_str!("../lua/look_files.lua")),
+            acquire: sharing(Effect::Writes, include_str!("../lua/acquire_files.lua")),
             // It takes no room, and a full Redis must not end leases.
-            renew: changing(Effect::Frees, include_str!("../lua/renew_files.lua")),
-            release: changing(Effect::Frees, include_str!("../lua/release_files.lua")),
+            renew: sharing(Effect::Frees, include_str!("../lua/renew_files.lua")),
+            release: sharing(Effect::Frees, include_str!("../lua/release_files.lua")),
         }
     }
 
-    /// Waits for the turn of an acquisition: those of one workspace in this process go one after the other, since they
-    /// would only overtake each other. Nothing depends on it: an acquisition that waited long enough goes on without a
-    /// turn.
-    pub(super) async fn turn(&self, workspace: &str) -> Option<MutexGuard<'_, ()>> {
-        let hash = self.hasher.hash_one(workspace);
-        let queue = usize::try_from(hash % QUEUES as u64).unwrap_or_default();
-        tokio::time::timeout(MAX_TURN_WAIT, self.queues[queue].lock())
+    /// Waits for the turn of an acquisition, which has the table of its workspace to itself: those of one workspace in this
+    /// process go one after the other, since they would only overtake each other. Nothing depends on it: an acquisition that
+    /// waited long enough gets `None`, and reads a table of its own.
+    pub(super) async fn turn(&self, workspace: &str) -> Option<OwnedMutexGuard<KnownTable>> {
+        let table = self.tables.table(workspace);
+        tokio::time::timeout(MAX_TURN_WAIT, table.lock_owned())
             .await
             .ok()
     }
@@ -67,4 +61,5 @@ pub(super) fn table<'a>(script: &'a Script, slot: &Slot) -> Call<'a> {
         .key(slot.key("files"))
         .key(slot.key("files-deadlines"))
         .key(slot.key("files-newest"))
+        .key(slot.key("files-grants"))
 }

@@ -24,7 +24,7 @@ return once(request_key, args.fingerprint, args.keep_ms, function()
   end
   redis.call('ZADD', names_key, 0, args.name)
   redis.call('ZADD', deadlines_key, expires, args.name)
-  linger(names_key)
-  linger(deadlines_key)
+  -- Both lists come and go together, and so do their ends.
+  if linger(deadlines_key) then redis.call('PEXPIRE', names_key, QUIET_MS) end
   return reply('OK', {token = token, since_ms = now, expires_ms = expires})
 end)

@@ -28,7 +28,8 @@ return once(request_key, args.fingerprint, args.keep_ms, function()
   end
   if bytes > args.max_bytes then return reply('TOO_LARGE', {bytes = bytes}) end
   if count > args.max_fields then return reply('TOO_MANY_FIELDS', {count = count}) end
-  refused = refuse_full(not current, bytes)
+  local noted, kept_at
+  refused, noted, kept_at = refuse_full(not current, bytes)
   if refused then return refused end
 
   local version = tick(clock_key)
@@ -39,9 +40,9 @@ return once(request_key, args.fingerprint, args.keep_ms, function()
   for name in pairs(removed) do
     if not set[name] then redis.call('HDEL', entry_key, name) end
   end
-  note_size(args.name, bytes)
+  note_size(args.name, bytes, noted)
   keep_entry(entry_key, not current, expires)
-  publish_change('patched', version, args.name, args.envelope)
+  publish_write('patched', version, not current, kept_at)
   sweep(SWEPT_BY_A_WRITE)
   return reply('OK', {version = version, expires_ms = expires})
 end)

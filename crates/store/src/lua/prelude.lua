@@ -8,9 +8,16 @@ local function reply(status, fields)
   return {status}
 end
 
+-- The time of Redis's clock, {seconds, microseconds}: one for a whole run of a script.
+local run_time
+local function clock_time()
+  run_time = run_time or redis.call('TIME')
+  return run_time
+end
+
 -- Milliseconds since the Unix epoch by Redis's clock, the only clock of leases and lifetimes.
 local function now_ms()
-  local time = redis.call('TIME')
+  local time = clock_time()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
@@ -51,23 +58,31 @@ end
 -- moved only when half of the time is over.
 local QUIET_MS = 62 * 24 * 3600 * 1000
 
+-- Whether the key's end was moved.
 local function linger(key)
-  if redis.call('PTTL', key) < QUIET_MS / 2 then redis.call('PEXPIRE', key, QUIET_MS) end
+  if redis.call('PTTL', key) >= QUIET_MS / 2 then return false end
+  redis.call('PEXPIRE', key, QUIET_MS)
+  return true
 end
 
 -- The next version or token of a namespace, as a text: Lua would print so large a number in its short form. It is never used
 -- twice and always grows. It follows the time in microseconds, so a failover that loses the last ones does not hand them out
 -- again.
 local function tick(clock_key)
-  local time = redis.call('TIME')
+  local time = clock_time()
   local version = math.max((redis.call('GET', clock_key) or 0) + 1, time[1] * 1000000 + time[2])
   local text = string.format('%.0f', version)
   redis.call('SET', clock_key, text, 'PX', QUIET_MS)
   return text
 end
 
--- Adds an event to a history, whose positions are the versions of its namespace's clock.
-local function record(history_key, version, keep, ...)
+-- Adds an event to a history, whose positions are the versions of its namespace's clock, and leaves its end as it is.
+local function append(history_key, version, keep, ...)
   redis.call('XADD', history_key, 'MAXLEN', '~', keep, version .. '-0', ...)
+end
+
+-- Adds an event to a history, which is kept.
+local function record(history_key, version, keep, ...)
+  append(history_key, version, keep, ...)
   linger(history_key)
 end

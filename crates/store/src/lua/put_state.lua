@@ -9,7 +9,8 @@ return once(request_key, args.fingerprint, args.keep_ms, function()
   if refused then return refused end
   local bytes = 0
   for _, part in ipairs(args.fields) do bytes = bytes + #part end
-  refused = refuse_full(not current, bytes)
+  local noted, kept_at
+  refused, noted, kept_at = refuse_full(not current, bytes)
   if refused then return refused end
 
   local version = tick(clock_key)
@@ -17,9 +18,9 @@ return once(request_key, args.fingerprint, args.keep_ms, function()
   local expires = now + args.ttl_ms
   if current then redis.call('DEL', entry_key) end
   redis.call('HSET', entry_key, 'v', version, 'w', args.writer, 'u', now, unpack(args.fields))
-  note_size(args.name, bytes)
+  note_size(args.name, bytes, noted)
   keep_entry(entry_key, not current, expires)
-  publish_change('put', version, args.name, args.envelope)
+  publish_write('put', version, not current, kept_at)
   sweep(SWEPT_BY_A_WRITE)
   return reply('OK', {version = version, expires_ms = expires})
 end)

@@ -1,6 +1,6 @@
 -- Makes a worker known, in the place of an older incarnation of it.
 -- args: fingerprint, keep_ms, worker_id, dead_after_ms, capabilities (one text with spaces between), name, kind, capacity,
---       node, version, session, max_workers
+--       node, version, session, processes ('' if none are told), max_workers
 -- OK: worker_id, epoch, now_ms, due_ms. Refusals: REQUEST_ID_REUSED, TOO_MANY {held}.
 local request_key = KEYS[7]
 
@@ -19,6 +19,7 @@ return once(request_key, args.fingerprint, args.keep_ms, function()
   redis.call('HSET', key, 'epoch', epoch, 'registered', now, 'beat', now, 'due', due, 'running', 0, 'state', IDLE,
     'health', 1, 'detail', '', 'capabilities', capabilities, 'name', args.name, 'kind', args.kind,
     'capacity', args.capacity, 'node', args.node, 'version', args.version, 'session', args.session)
+  if args.processes ~= '' then redis.call('HSET', key, 'processes', args.processes) end
   redis.call('ZADD', due_key, due, id)
   redis.call('ZADD', living_key, 0, id)
   redis.call('ZADD', known_key, 0, id)

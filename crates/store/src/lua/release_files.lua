@@ -1,7 +1,7 @@
 -- Takes leases of a holder off: the named ones, or all if none is named.
 -- args: fingerprint, keep_ms, holder, lease_ids, channel, envelope (up to the count)
 -- OK: released (how many were held until now). Refusal: REQUEST_ID_REUSED.
-local request_key = KEYS[4]
+local request_key = KEYS[5]
 
 return once(request_key, args.fingerprint, args.keep_ms, function()
   local now, released = now_ms(), 0

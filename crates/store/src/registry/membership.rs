@@ -8,6 +8,7 @@ use shim_proto::limits::worker::MAX_WORKERS;
 use shim_runtime::ids::{Epoch, WorkerId};
 
 use super::model::{Heartbeat, stall};
+use super::processes;
 use super::rows::{self, RegisteredFields, StoredFields};
 use super::store::{Registry, SharedArgs, refusal};
 use crate::clock::{millis, unix_ms_of};
@@ -31,6 +32,7 @@ struct RegisterArgs<'a> {
     node: &'a str,
     version: &'a str,
     session: &'a str,
+    processes: String,
     max_workers: usize,
     #[serde(flatten)]
     shared: SharedArgs<'a>,
@@ -109,6 +111,7 @@ impl Registry {
                 node: &worker.node,
                 version: &worker.version,
                 session: &worker.session_id,
+                processes: processes::stored(worker.processes.as_ref()),
                 max_workers: MAX_WORKERS,
                 shared: self.shared_args(),
             });

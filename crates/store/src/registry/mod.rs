@@ -5,6 +5,8 @@
 
 mod membership;
 mod model;
+mod process_end;
+mod processes;
 mod read;
 mod reap;
 mod rows;

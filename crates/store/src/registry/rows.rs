@@ -6,6 +6,7 @@ use serde::Deserialize;
 use shim_proto::coordination::v1::{Worker, WorkerHealth, WorkerState};
 use shim_runtime::ids::Epoch;
 
+use super::processes;
 use crate::clock::timestamp;
 use crate::error::Error;
 use crate::script_values::{Pairs, as_text};
@@ -45,10 +46,12 @@ pub(super) fn read(worker_id: String, Pairs(fields): StoredFields) -> Result<Wor
     let mut text = |name: &str| fields.remove(name).unwrap_or_default();
     let capabilities = text("capabilities");
     // Records of older versions lack it; an empty text is none.
+    let processes = processes::read(&text("processes"));
     let unfit_until = text("unfit_until").parse().ok().map(timestamp);
     Ok(Worker {
         worker_id,
         unfit_until,
+        processes,
         name: text("name"),
         capabilities: capabilities.split_whitespace().map(str::to_owned).collect(),
         detail: text("detail"),

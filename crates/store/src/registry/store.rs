@@ -28,6 +28,7 @@ pub struct Registry {
     pub(super) register: Script,
     pub(super) heartbeat: Script,
     pub(super) deregister: Script,
+    pub(super) end_processes: Script,
     pub(super) reap: Script,
     pub(super) list: Script,
     pub(super) recipients: Script,
@@ -63,6 +64,10 @@ impl Registry {
             register: changing(Effect::Writes, include_str!("../lua/register_worker.lua")),
             heartbeat: changing(Effect::Frees, include_str!("../lua/heartbeat.lua")),
             deregister: changing(Effect::Frees, include_str!("../lua/deregister_worker.lua")),
+            end_processes: changing(
+                Effect::Frees,
+                include_str!("../lua/end_worker_processes.lua"),
+            ),
             reap: changing(Effect::Frees, include_str!("../lua/reap.lua")),
             list: Script::named(Effect::Reads, include_str!("../lua/list_workers.lua")),
             recipients: Script::named(Effect::Writes, include_str!("../lua/recipients.lua")),
@@ -126,7 +131,9 @@ fn why_stale(current: &StaleFields, epoch: Epoch) -> String {
         _ if current.epoch != epoch => {
             format!("out of date: it is at epoch {} now", current.epoch)
         }
-        Ok(WorkerState::Dead) => "dead: it was silent for too long".to_owned(),
+        Ok(WorkerState::Dead) => {
+            "dead: it was silent for too long, or its processes ended".to_owned()
+        }
         _ => "stopped: it was deregistered".to_owned(),
     }
 }

@@ -142,7 +142,7 @@ impl States {
     /// As the store fails.
     pub async fn sweep(&self, namespace: &str) -> Result<(), Error> {
         let slot = self.keys.namespace(namespace);
-        let history = self.history_args(&slot, namespace);
+        let history = Self::history_args(namespace);
         let most = SWEEP;
         let call = self.changing(&self.sweep, &slot);
         let call = call.args(&SweepArgs { most, history });

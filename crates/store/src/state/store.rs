@@ -29,23 +29,27 @@ pub struct States {
     pub(super) change_log: ChangeLog,
 }
 
-/// The arguments of every script that changes entries: what it publishes and records; see `state.lua`.
+/// The arguments of every script that changes entries; see `state.lua`.
 #[derive(Serialize)]
 pub(super) struct HistoryArgs {
-    entry_prefix: String,
-    history_length: usize,
-    channel: String,
     expired_envelope: String,
-    sizes_key: String,
-    max_entries: usize,
-    max_all_bytes: usize,
+}
+
+/// What is the same in every call stands in the scripts' text: an argument costs both sides its packing each time.
+fn constants(keys: &Keys) -> String {
+    format!(
+        "local HISTORY_LENGTH, CHANNEL = {HISTORY}, [==[{}]==]\n\
+         local MAX_ENTRIES, MAX_ALL_BYTES = {MAX_NAMESPACE_ENTRIES}, {MAX_NAMESPACE_BYTES}",
+        keys.channel(UPDATED),
+    )
 }
 
 impl States {
     pub(crate) fn new(connection: RedisConnection, keys: Keys) -> Self {
+        let constants = constants(&keys);
         let changing = |effect, body: &str| {
             let shared = include_str!("../lua/state.lua");
-            Script::named(effect, &format!("{shared}\n{body}"))
+            Script::named(effect, &format!("{constants}\n{shared}\n{body}"))
         };
         Self {
             connection,
@@ -71,16 +75,10 @@ impl States {
     }
 
     /// The arguments of `state.lua`. The script itself puts the key of an expired entry into its publication.
-    pub(super) fn history_args(&self, slot: &Slot, namespace: &str) -> HistoryArgs {
+    pub(super) fn history_args(namespace: &str) -> HistoryArgs {
         let expired = [("namespace", namespace), ("change", "expired")];
         HistoryArgs {
-            entry_prefix: slot.item("state", ""),
-            history_length: HISTORY,
-            channel: self.keys.channel(UPDATED),
             expired_envelope: open_envelope("", &expired, "key"),
-            sizes_key: slot.key("state-sizes"),
-            max_entries: MAX_NAMESPACE_ENTRIES,
-            max_all_bytes: MAX_NAMESPACE_BYTES,
         }
     }
 }

@@ -106,7 +106,7 @@ impl States {
     ) -> Result<Written, Error> {
         let slot = self.keys.namespace(&request.state_ref.namespace);
         let call = self.writing(&self.put, &slot, request).args(&PutArgs {
-            write: self.write_args(&slot, request, "put"),
+            write: Self::write_args(request, "put"),
             ttl_ms: millis(ttl),
             fields: stored_fields(value),
         });
@@ -122,7 +122,7 @@ impl States {
         let slot = self.keys.namespace(&request.state_ref.namespace);
         let remove = patch.remove.iter();
         let call = self.writing(&self.patch, &slot, request).args(&PatchArgs {
-            write: self.write_args(&slot, request, "patched"),
+            write: Self::write_args(request, "patched"),
             ttl_ms: patch.ttl.map(millis),
             default_ttl_ms: millis(patch.default_ttl),
             create_if_missing: patch.create_if_missing,
@@ -140,7 +140,7 @@ impl States {
     /// `VersionMismatch`, `StaleFence`, `RequestIdReused`, or as the store fails.
     pub async fn delete(&self, request: &WriteRequest) -> Result<bool, Error> {
         let slot = self.keys.namespace(&request.state_ref.namespace);
-        let args = self.write_args(&slot, request, "deleted");
+        let args = Self::write_args(request, "deleted");
         let call = self.writing(&self.delete, &slot, request).args(&args);
         let mut reply = self.connection.call(&call).await?;
         let deleted: DeletedFields = reply.accept(|status, reply| {
@@ -156,12 +156,7 @@ impl States {
             .key(slot.request_key(&request.idempotency_key.request_id))
     }
 
-    fn write_args<'a>(
-        &self,
-        slot: &Slot,
-        request: &'a WriteRequest,
-        change: &str,
-    ) -> WriteArgs<'a> {
+    fn write_args<'a>(request: &'a WriteRequest, change: &str) -> WriteArgs<'a> {
         let state_ref = &request.state_ref;
         let data = [
             ("namespace", state_ref.namespace.as_str()),
@@ -177,7 +172,7 @@ impl States {
             name: &state_ref.key,
             writer: &request.writer,
             envelope: open_envelope(&request.writer, &data, "version"),
-            history: self.history_args(slot, &state_ref.namespace),
+            history: Self::history_args(&state_ref.namespace),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! `action=register`: the session becomes a worker, or says anew what it can do.
 
 use shim_proto::checkpoint::v1::ClientInfo;
-use shim_proto::coordination::v1::{RegisterWorkerRequest, Worker, WorkerKind};
+use shim_proto::coordination::v1::{RegisterWorkerRequest, Worker, WorkerKind, WorkerProcesses};
 
 use shim_proto::limits::worker::{MAX_NAME_BYTES, MAX_VERSION_BYTES};
 
 use shim_render::page::Page;
 use shim_render::text::name as name_of;
+use shim_runtime::worker_processes;
 
 use crate::config::clipped;
 use crate::render::brief::{self, Facts};
@@ -51,9 +52,18 @@ pub(super) async fn register(
         node: call.client.hostname.clone(),
         version: clipped(&call.client.version, MAX_VERSION_BYTES),
         session_id: owned.session_id.clone(),
+        processes: processes(&call.client),
     };
     let registered = call.gateway.workers.register(request).await;
     registered.map_err(|status| ToolError::from(status).about(owned.session_id.as_str()))
+}
+
+/// The processes that the worker lives in. Another gateway of a client that names its conversation can go on with the session,
+/// so the worker of such a client ends with the client, too; any other ends with this gateway.
+fn processes(client: &ClientInfo) -> Option<WorkerProcesses> {
+    let is_continued = !client.conversation.is_empty();
+    let window = client.client_process.filter(|_| is_continued);
+    worker_processes::of(client.gateway_process.into_iter().chain(window))
 }
 
 /// What people call it: the client and the project's folder.
@@ -76,4 +86,28 @@ fn render(worker: &Worker) -> Page {
          and holds the session. Messages to it or to its capabilities come as notices of the next calls.",
         name_of(&worker.name, MAX_NAME_BYTES),
     ))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use shim_runtime::process;
+
+    use super::*;
+
+    #[test]
+    fn a_worker_outlives_its_gateway_only_in_a_client_that_names_its_conversation() {
+        let mut client = ClientInfo {
+            gateway_process: Some(process::own()),
+            client_process: process::parent(),
+            ..ClientInfo::default()
+        };
+        let count = |client: &ClientInfo| processes(client).map(|told| told.processes.len());
+        assert_eq!(count(&client), Some(1));
+        client.conversation = "a conversation".to_owned();
+        assert_eq!(count(&client), Some(2));
+        client.client_process = None;
+        assert_eq!(count(&client), Some(1));
+        client.gateway_process = None;
+        assert_eq!(count(&client), None);
+    }
 }

@@ -40,6 +40,7 @@ fn decode(request: RegisterWorkerRequest) -> Result<Worker, Status> {
     fields.task_count("capacity", request.capacity);
     fields.line("node", &request.node, MAX_NODE_BYTES);
     fields.line("version", &request.version, MAX_VERSION_BYTES);
+    fields.processes(request.processes.as_ref());
     let session_id = fields.optional_id::<SessionId>("session_id", &request.session_id);
     fields.finish()?;
 
@@ -52,6 +53,7 @@ fn decode(request: RegisterWorkerRequest) -> Result<Worker, Status> {
         node: request.node,
         version: request.version,
         session_id: session_id.map(String::from).unwrap_or_default(),
+        processes: request.processes,
         ..Default::default()
     })
 }

@@ -1,8 +1,11 @@
 //! The rules of a worker's fields. A rule returns the typed value.
 
 use prost_types::Timestamp;
-use shim_proto::coordination::v1::{WorkerHealth, WorkerKind, WorkerState};
-use shim_proto::limits::worker::{MAX_CAPABILITIES, MAX_CAPABILITY_BYTES, MAX_CAPACITY};
+use shim_proto::coordination::v1::{WorkerHealth, WorkerKind, WorkerProcesses, WorkerState};
+use shim_proto::limits::worker::{
+    MAX_BOOT_ID_BYTES, MAX_CAPABILITIES, MAX_CAPABILITY_BYTES, MAX_CAPACITY, MAX_NAMESPACES_BYTES,
+    MAX_PROCESSES,
+};
 use shim_runtime::ids::{Epoch, WorkerId};
 
 use super::fields::Fields;
@@ -84,6 +87,40 @@ impl Fields {
         if !(0..=LAST_SECOND).contains(&until.seconds) || !(0..1_000_000_000).contains(&until.nanos)
         {
             self.refuse("unfit_until", "must be a time from 1970 to 9999");
+        }
+    }
+
+    /// The processes that a worker lives in, if it tells.
+    pub(super) fn processes(&mut self, told: Option<&WorkerProcesses>) {
+        let Some(told) = told else { return };
+        for (field, text, max) in [
+            ("processes.boot_id", &told.boot_id, MAX_BOOT_ID_BYTES),
+            (
+                "processes.namespaces",
+                &told.namespaces,
+                MAX_NAMESPACES_BYTES,
+            ),
+        ] {
+            let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+            if text.is_empty() || text.len() > max || !is_plain {
+                self.refuse(field, format!("must be 1..{max} of visible ASCII"));
+            }
+        }
+        let processes = &told.processes;
+        if !(1..=MAX_PROCESSES).contains(&processes.len()) {
+            self.refuse(
+                "processes.processes",
+                format!("must be 1..{MAX_PROCESSES} processes"),
+            );
+        }
+        if processes
+            .iter()
+            .any(|process| process.pid == 0 || process.start_ticks == 0)
+        {
+            self.refuse(
+                "processes.processes",
+                "must each have a pid and a start time",
+            );
         }
     }
 

@@ -84,7 +84,7 @@ async fn a_table_is_deleted_with_its_last_lease() {
         ..acquire_request("ann", Exclusive, &["src"])
     };
     acquire(&service, short).await.unwrap();
-    let keys = ["files", "files-deadlines", "files-newest"];
+    let keys = ["files", "files-deadlines", "files-newest", "files-grants"];
     let exist = || {
         let name = |key: &&str| format!("shim:{{ns:default}}:{key}");
         let names: Vec<_> = keys.iter().map(name).collect();
@@ -92,7 +92,7 @@ async fn a_table_is_deleted_with_its_last_lease() {
         command.extend(names.iter().map(String::as_str));
         redis.command(&command).unwrap().integer().unwrap()
     };
-    assert_eq!(exist(), 3);
+    assert_eq!(exist(), 4);
     within(async {
         while exist() > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -92,6 +92,7 @@ async fn every_wrong_field_is_named() {
         node: "n".repeat(256),
         version: "v".repeat(101),
         session_id: "mine".into(),
+        processes: Some(WorkerProcesses::default()),
     });
     let register = register.await.unwrap_err();
     let heartbeat = registry.heartbeat(HeartbeatRequest {
@@ -113,7 +114,8 @@ async fn every_wrong_field_is_named() {
     for (refused, fields) in [
         (
             register,
-            "request_id worker_id name kind capabilities[1] capabilities[2] capacity node version session_id",
+            "request_id worker_id name kind capabilities[1] capabilities[2] capacity node version session_id \
+             processes.boot_id processes.namespaces processes.processes",
         ),
         (heartbeat, "worker_id epoch running state health detail"),
         (list, "capability state page_size page_token"),

@@ -143,3 +143,62 @@ async fn a_silent_master_of_a_cluster_blocks_only_its_own_namespaces() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_bookkeeping_of_a_namespace_outlives_its_entries_and_ends() {
+    const DAY_MS: i64 = 24 * 3_600 * 1_000;
+    const LISTS: [&str; 4] = [
+        "state-names",
+        "state-deadlines",
+        "state-changes",
+        "state-sizes",
+    ];
+    let redis = Redis::start();
+    let service = TestService::start(&redis).await;
+    let write = |key: &'static str| {
+        let mut state = service.state.clone();
+        async move { state.put_state(put(key, &[("a", "b")])).await.unwrap() }
+    };
+    let key = |name: &str| format!("shim:{{ns:default}}:{name}");
+    let days_left = |name: &str| {
+        let left = redis.command(&["PTTL", &key(name)]).unwrap();
+        left.integer().unwrap() / DAY_MS
+    };
+    let assert_kept = || {
+        for name in LISTS {
+            assert!((31..=62).contains(&days_left(name)), "{name}");
+        }
+    };
+    write("one").await;
+    assert_kept();
+    // Half a month later.
+    for name in LISTS {
+        let left = (46 * DAY_MS).to_string();
+        redis.command(&["PEXPIRE", &key(name), &left]).unwrap();
+    }
+    write("one").await;
+    assert_eq!(days_left("state-names"), 45, "nobody moved the ends");
+    let sizes = key("state-sizes");
+    let then = redis.command(&["HGET", &sizes, "kept_at"]).unwrap();
+    let then = then.text().unwrap().parse::<i64>().unwrap() - 16 * DAY_MS;
+    redis
+        .command(&["HSET", &sizes, "kept_at", &then.to_string()])
+        .unwrap();
+    write("one").await;
+    for name in LISTS {
+        assert!(days_left(name) >= 61, "{name}");
+    }
+    // What is made anew gets its end with the first entry; so do lists of an older version, which noted no time.
+    for name in ["state-names", "state-deadlines", "state-changes"] {
+        redis.command(&["DEL", &key(name)]).unwrap();
+    }
+    write("two").await;
+    assert_kept();
+    redis.command(&["HDEL", &sizes, "kept_at"]).unwrap();
+    for name in LISTS {
+        let left = DAY_MS.to_string();
+        redis.command(&["PEXPIRE", &key(name), &left]).unwrap();
+    }
+    write("two").await;
+    assert_kept();
+}

@@ -70,6 +70,12 @@ impl TestWorker {
         self.claimer.epoch = Epoch(registered.unwrap().epoch);
     }
 
+    /// Claims and reports as this registered worker from now on.
+    pub(crate) fn go_on_as(&mut self, worker: &Worker) {
+        self.claimer.worker_id = worker.worker_id.parse().unwrap();
+        self.claimer.epoch = Epoch(worker.epoch);
+    }
+
     pub(crate) fn worker_id(&self) -> String {
         self.claimer.worker_id.to_string()
     }

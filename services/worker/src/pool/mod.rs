@@ -13,7 +13,7 @@ use shim_proto::coordination::v1::{Worker as Registered, WorkerKind, WorkerState
 use shim_proto::worker::v1::WorkerReport;
 use shim_runtime::background::BackgroundTasks;
 use shim_runtime::ids::WorkerId;
-use shim_runtime::process;
+use shim_runtime::{process, worker_processes};
 use shim_store::{Error, IdempotencyKey, Store};
 use shim_work::{Executor, WorkerHandle, WorkerOptions};
 use tokio::sync::Mutex as AsyncMutex;
@@ -126,6 +126,7 @@ impl WorkerPool {
             kind: own.kind.into(),
             capacity: own.capacity,
             node: process::hostname(),
+            processes: worker_processes::own(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..Registered::default()
         };
@@ -336,6 +337,7 @@ fn registration(id: WorkerId, executor: &ExecutorConfig, start: &StartOptions) -
             start.capacity
         },
         node: process::hostname(),
+        processes: worker_processes::own(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..Registered::default()
     }

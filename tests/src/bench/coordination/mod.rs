@@ -4,9 +4,12 @@
 //! many tasks at once. Both sides reach that Redis over its Unix socket, as the local stack does.
 
 mod compare;
+mod deaths;
 mod delivery;
+mod no_op;
 mod ours;
 mod raw;
+mod sizes;
 mod swarm;
 
 use shim_redis_harness::Redis;
@@ -61,6 +64,28 @@ const ALL: [(Operation, &str, &str); 10] = [
     ),
     (Operation::Heartbeat, "Heartbeat", "HSET+ZADD"),
 ];
+
+/// What the design of the coordination service must hold: its calls beside one that does nothing, cost against size, and how
+/// soon a death is known.
+///
+/// # Panics
+/// If a service does not start or refuses good requests.
+pub async fn measure_limits(progress: impl Fn(&str)) -> Vec<Figure> {
+    let mut figures = vec![machine::idle_share("limits").await];
+    let temp = TempEnv::new();
+    let redis = Redis::start();
+    let service = Launch::coordination(&temp.data_dir(), &redis.unix_url())
+        .start_or_panic()
+        .await;
+    progress("calls beside one that does nothing");
+    figures.extend(no_op::measure(&service).await);
+    progress("cost against size");
+    figures.extend(sizes::measure(&service).await);
+    drop((service, redis));
+    progress("deaths of workers");
+    figures.extend(deaths::measure().await);
+    figures
+}
 
 /// The figures of the coordination service, telling `progress` what is being measured.
 ///

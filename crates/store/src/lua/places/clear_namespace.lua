@@ -7,7 +7,7 @@ for _, ends in ipairs({'state-deadlines', 'lock-deadlines', 'files-deadlines'}) 
   if redis.call('ZCOUNT', args.slot .. ends, now, '+inf') > 0 then return reply('OK', {is_empty = false}) end
 end
 for _, name in ipairs({'state-names', 'state-deadlines', 'state-changes', 'state-sizes', 'lock-names', 'lock-deadlines',
-  'files', 'files-deadlines', 'files-newest', 'clock'}) do
+  'files', 'files-deadlines', 'files-newest', 'files-grants', 'clock'}) do
   redis.call('DEL', args.slot .. name)
 end
 return reply('OK', {is_empty = true})
