@@ -67,9 +67,11 @@ async fn answer(
     }
 }
 
-/// How long the client may be kept waiting: a tool less than a turn.
+/// How long the client may be kept waiting: a tool less than a turn. A write waits for longer, since a stack that is late
+/// would let it run into another session's lease; one that is away answers at once.
 fn deadline(hook: &HookInput) -> std::time::Duration {
     let milliseconds = match hook.name.as_str() {
+        "PreToolUse" if hook.writes() => 1_000,
         "PreToolUse" => 150,
         _ => 300,
     };

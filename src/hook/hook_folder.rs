@@ -44,9 +44,18 @@ impl HookFolder {
 
     /// Keeps a hook's event for the stack to read later, and notes why.
     pub(super) fn keep(&self, hook: &HookInput, why: &str) {
+        self.keep_and_note(hook, why, Line::spooled);
+    }
+
+    /// The same, where each hook fails until somebody mends the cause.
+    pub(super) fn keep_and_complain(&self, hook: &HookInput, why: &str) {
+        self.keep_and_note(hook, why, Line::error_of);
+    }
+
+    fn keep_and_note(&self, hook: &HookInput, why: &str, line: fn(&HookInput, &str) -> Line) {
         let Some(event) = &hook.event else { return };
         let line = match self.spool.append(event) {
-            Ok(0) => Line::spooled(hook, why),
+            Ok(0) => line(hook, why),
             Ok(dropped) => Line::error_of(
                 hook,
                 &format!("{why}; the spool is full: {dropped} older events were dropped"),

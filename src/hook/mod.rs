@@ -95,7 +95,7 @@ fn handle(loaded: Result<Config, ConfigErrors>) {
         Ok(config) => answer_from(&config, &hook, &place),
         Err(wrong) => {
             let why = wrong.0.first().cloned().unwrap_or_default();
-            place.keep(&hook, &format!("the configuration is wrong: {why}"));
+            place.keep_and_complain(&hook, &format!("the configuration is wrong: {why}"));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use shim_claude_code::hook_input::HookInput;
 use shim_proto::checkpoint::v1::observed_event::Event;
-use shim_proto::checkpoint::v1::{FileUse, ObservedEvent, ToolCallFinished, ToolOutcome};
+use shim_proto::checkpoint::v1::{ObservedEvent, ToolCallFinished, ToolOutcome};
 use uuid::Uuid;
 
 use super::hook_folder::HookFolder;
@@ -22,13 +22,12 @@ pub(super) async fn run(
     event: &ObservedEvent,
     place: &HookFolder,
 ) -> Result<Reply, Trouble> {
-    let writes = hook.files.iter().any(|file| file.r#use() == FileUse::Write);
     let settings = stack.settings();
-    if !writes || (settings.leases == LeaseRule::Off && !settings.auto_lease) {
+    if !hook.writes() || (settings.leases == LeaseRule::Off && !settings.auto_lease) {
         stack.report(vec![event.clone()]).await?;
         return Ok(Reply::Nothing);
     }
-    let guidance = stack.guidance(event).await?;
+    let guidance = stack.guidance(event).await.map_err(not_looked_at)?;
     if guidance.session_id.is_empty() {
         return Ok(Reply::Nothing);
     }
@@ -45,6 +44,14 @@ pub(super) async fn run(
         }
     }
     Ok(reply)
+}
+
+/// The log says of a write that nobody checked it.
+fn not_looked_at(why: Trouble) -> Trouble {
+    match why {
+        Trouble::Away(why) => Trouble::Away(format!("{why}; leases on files were not looked at")),
+        refused => refused,
+    }
 }
 
 /// The end of a call that did not run.

@@ -2,13 +2,15 @@
 //! submitted jobs, when one of them ended or waits for approval. No other turn is kept going.
 //!
 //! The task is claimed here and handed over whole, so that no other worker has it meanwhile; if its words cannot be
-//! written, it goes back. Messages are acknowledged once they are written.
+//! written, it goes back, and if the hook dies before they are, the next end of a turn says them. Messages are acknowledged once they are written.
 
+mod claim_name;
 mod continuations;
 pub(super) mod promise;
 mod task_text;
 mod words;
 
+use std::path::Path;
 use std::time::Duration;
 
 use shim_claude_code::hook_input::HookInput;
@@ -20,12 +22,12 @@ use shim_proto::limits::coordination::OWN_SENDER;
 use shim_proto::reasons::NO_ROOM;
 use shim_proto::worker::v1::ClaimTaskRequest;
 use shim_runtime::service_error::decode;
-use uuid::Uuid;
 
 use super::hook_folder::HookFolder;
 use super::journal::Line;
 use super::reply::Reply;
 use super::stack::{HookStack, Trouble};
+use claim_name::ClaimName;
 use continuations::Continuations;
 use promise::{Promise, PromisedReply, WITHIN};
 
@@ -49,7 +51,8 @@ pub(super) async fn run(
         return PromisedReply::default();
     }
     let stack = stack.within(WITHIN);
-    match next(&stack, session_id, &continuations).await {
+    let claim_file = place.spool.claim_path(&hook.conversation);
+    match next(&stack, session_id, &continuations, &claim_file).await {
         Ok(Some((words, promise))) => PromisedReply {
             reply: Reply::KeepGoing(words),
             promise: Promise {
@@ -75,6 +78,7 @@ async fn next(
     stack: &HookStack,
     session_id: &str,
     continuations: &Continuations,
+    claim_file: &Path,
 ) -> Result<Option<(String, Promise)>, Trouble> {
     let (worker, unread) = tokio::join!(worker(stack, session_id), peek(stack, session_id));
     let (worker, unread) = (worker?, unread?);
@@ -94,13 +98,30 @@ async fn next(
     let Some(worker) = worker else {
         return Ok(None);
     };
-    let Some((task, lease)) = claim(stack, &worker).await? else {
+    let name = ClaimName::of(claim_file, &worker);
+    next_task(stack, &worker, name, continuations.is_last()).await
+}
+
+/// The task that the worker is given now, in words.
+async fn next_task(
+    stack: &HookStack,
+    worker: &Worker,
+    mut name: ClaimName,
+    is_last: bool,
+) -> Result<Option<(String, Promise)>, Trouble> {
+    let claimed = match left_behind(stack, worker, &name).await? {
+        Some(claimed) => Some(claimed),
+        None => claim(stack, worker, &name).await?,
+    };
+    let Some((task, lease)) = claimed else {
         return Ok(None);
     };
+    name.note(&task, lease);
     let job = job(stack, &task).await;
-    let words = task_text::of(&task, lease, job.as_ref(), continuations.is_last());
+    let words = task_text::of(&task, lease, job.as_ref(), is_last);
     let promise = Promise {
         claimed: Some((task.task_id, lease)),
+        claim_name: Some(name),
         ..Promise::default()
     };
     Ok(Some((words, promise)))
@@ -157,13 +178,41 @@ async fn messages(
     Ok(received.messages)
 }
 
-/// A task that fits, with its lease. A worker that has one already gets no other.
-async fn claim(stack: &HookStack, worker: &Worker) -> Result<Option<(Task, u64)>, Trouble> {
+/// The task of a claim whose hook died before it could say so, if the worker still has it.
+async fn left_behind(
+    stack: &HookStack,
+    worker: &Worker,
+    name: &ClaimName,
+) -> Result<Option<(Task, u64)>, Trouble> {
+    let (Some(given), Some(mut tasks)) = (&name.given, stack.tasks()) else {
+        return Ok(None);
+    };
+    let request = stack.request(GetTaskRequest {
+        task_id: given.task_id.clone(),
+        with_subtasks: false,
+    });
+    match stack.answer(tasks.get_task(request)).await {
+        Ok(found) => {
+            let task = found.task.filter(|task| given.stands(task, worker));
+            Ok(task.map(|task| (task, given.lease)))
+        }
+        // It is no more.
+        Err(Trouble::Refused(_)) => Ok(None),
+        Err(away) => Err(away),
+    }
+}
+
+/// A task that fits, with its lease. A worker that has one already gets no other. The name stays if the claim may stand.
+async fn claim(
+    stack: &HookStack,
+    worker: &Worker,
+    name: &ClaimName,
+) -> Result<Option<(Task, u64)>, Trouble> {
     let Some(mut service) = stack.worker() else {
         return Ok(None);
     };
     let request = stack.request(ClaimTaskRequest {
-        request_id: Uuid::now_v7().to_string(),
+        request_id: name.request_id.to_string(),
         worker_id: worker.worker_id.clone(),
         epoch: worker.epoch,
         wait: prost_types::Duration::try_from(CLAIM_WAIT).ok(),
@@ -175,11 +224,15 @@ async fn claim(stack: &HookStack, worker: &Worker) -> Result<Option<(Task, u64)>
         has_no_room.set(claimed.as_ref().is_err_and(no_room));
         claimed
     };
-    match stack.answer(claimed).await {
+    let claimed = match stack.answer(claimed).await {
         Ok(claimed) => Ok(claimed.task.map(|task| (task, claimed.lease))),
         Err(_) if has_no_room.get() => Ok(None),
         Err(why) => Err(why),
+    };
+    if matches!(claimed, Ok(None) | Err(Trouble::Refused(_))) {
+        name.forget();
     }
+    claimed
 }
 
 /// The job that a task is a part of; `None` for a job of its own, or if it cannot be told now.

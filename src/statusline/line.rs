@@ -5,6 +5,7 @@ use shim_render::figures::count;
 use shim_render::text::one_line;
 use shim_render::time::{duration, span};
 use shim_render::words::risk_level;
+use shim_runtime::config::ConfigErrors;
 
 use super::facts::Facts;
 use crate::output::style::{Line, Style};
@@ -16,6 +17,8 @@ const BEGIN: &str = "shim ";
 const BETWEEN: &str = " · ";
 /// Characters of what raised the risk.
 const RAISED_WIDTH: usize = 60;
+/// Characters of what is wrong with the configuration.
+const WRONG_WIDTH: usize = 120;
 /// A context that is full sooner needs a look.
 const SOON_SECONDS: u64 = 10 * 60;
 
@@ -59,6 +62,18 @@ pub(super) fn line(facts: &Facts, look: &Look) -> String {
         line.push(style, text);
         used += width;
     }
+    line.render(look.columns, look.colours)
+}
+
+/// The line of a program that can ask nobody: until it is mended, the session is not saved.
+pub(super) fn misconfigured(wrong: &ConfigErrors, look: &Look) -> String {
+    let first = wrong.0.first().map(String::as_str).unwrap_or_default();
+    let text = format!(
+        "not saving, its configuration is wrong: {}",
+        one_line(first, WRONG_WIDTH)
+    );
+    let mut line = Line::default().with(Style::Dim, BEGIN);
+    line.push(Style::Red, text);
     line.render(look.columns, look.colours)
 }
 
@@ -187,6 +202,20 @@ mod tests {
             "shim saved 3 min ago · warning: context 0.64, messages 40 · context full in about 12 min at this pace · \
              2 tasks in hand · 1 unread message · 1 session to bring back"
         );
+    }
+
+    #[test]
+    fn a_wrong_configuration_is_said() {
+        let wrong = ConfigErrors(vec!["SHIM_X: no\nsuch key".to_owned(), "more".to_owned()]);
+        let look = |columns| Look {
+            columns,
+            colours: false,
+        };
+        assert_eq!(
+            misconfigured(&wrong, &look(100)),
+            "shim not saving, its configuration is wrong: SHIM_X: no such key"
+        );
+        assert!(misconfigured(&wrong, &look(30)).chars().count() <= 30);
     }
 
     #[test]

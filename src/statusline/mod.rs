@@ -75,14 +75,17 @@ pub(crate) fn run(
     }
     let input = stdin::read().unwrap_or_default();
     let parsed = status_line::parse(&input, &Surroundings::of_process()).unwrap_or_default();
-    let config = load().ok();
+    let config = load();
     let printed = block_on(async {
-        let facts = facts_of(config.as_ref(), &parsed);
+        let facts = facts_of(config.as_ref().ok(), &parsed);
         let (wrapped, facts) = tokio::join!(wrapped::output(args.wrap.as_deref(), &input), facts);
         Ok::<_, CliError>((wrapped, facts))
     });
     let (wrapped, facts) = printed.unwrap_or_default();
-    let own = line::line(&facts, &Look::of_process());
+    let own = match &config {
+        Ok(_) => line::line(&facts, &Look::of_process()),
+        Err(wrong) => line::misconfigured(wrong, &Look::of_process()),
+    };
     let lines = [wrapped, own].into_iter().filter(|text| !text.is_empty());
     let text = lines.collect::<Vec<_>>().join("\n");
     if !text.is_empty() {

@@ -9,10 +9,11 @@ mod surroundings;
 
 use std::path::PathBuf;
 
-use serde_json::Value;
-use shim_proto::checkpoint::v1::{ObservationSource, ObservedEvent, UsedFile};
+use shim_proto::checkpoint::v1::{FileUse, ObservationSource, ObservedEvent, UsedFile};
 
 use fields::Fields;
+
+use crate::texts::json_of;
 
 pub(crate) use events::{failure as turn_failure, is_of_client};
 pub use surroundings::Surroundings;
@@ -42,6 +43,15 @@ pub struct HookInput {
     pub start_source: String,
 }
 
+impl HookInput {
+    /// Whether the tool call is to write a file that it names.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        let mut files = self.files.iter();
+        files.any(|file| file.r#use() == FileUse::Write)
+    }
+}
+
 /// Why a hook's input cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ParseError {
@@ -58,7 +68,7 @@ pub enum ParseError {
 /// # Errors
 /// If it is no JSON object with `hook_event_name`.
 pub fn parse(json: &[u8], surroundings: &Surroundings) -> Result<HookInput, ParseError> {
-    let fields: Value = serde_json::from_slice(json)?;
+    let fields = json_of(json)?;
     let fields = Fields::of(&fields);
     let name = fields.name("hook_event_name");
     if name.is_empty() {

@@ -9,7 +9,7 @@ use shim_proto::checkpoint::v1::{ObservationSource, ObservedEvent, UsageMeasured
 use shim_proto::limits::MAX_PATH_BYTES;
 
 use crate::hook_input::Surroundings;
-use crate::texts::{MAX_NAME_BYTES, cut};
+use crate::texts::{MAX_NAME_BYTES, cut, json_of};
 use crate::transcript::context_tokens;
 
 /// Tokens, windows and lines beyond are none.
@@ -38,8 +38,7 @@ pub struct ParseError(String);
 /// # Errors
 /// If it is no JSON object.
 pub fn parse(json: &[u8], surroundings: &Surroundings) -> Result<StatusLine, ParseError> {
-    let input: Value =
-        serde_json::from_slice(json).map_err(|error| ParseError(error.to_string()))?;
+    let input = json_of(json).map_err(|error| ParseError(error.to_string()))?;
     if !input.is_object() {
         return Err(ParseError("it is another value".to_owned()));
     }

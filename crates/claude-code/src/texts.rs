@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use shim_render::text::cut_bytes;
-use shim_runtime::redact;
+use shim_runtime::{json_text, redact};
 
 /// An id or a name.
 pub(crate) const MAX_NAME_BYTES: usize = 200;
@@ -34,4 +34,13 @@ pub(crate) fn cut(text: &str, max: usize) -> String {
 pub(crate) fn line_of(text: &str, max: usize) -> String {
     let mut lines = text.lines().map(str::trim);
     cut(lines.find(|line| !line.is_empty()).unwrap_or(""), max)
+}
+
+/// What the client wrote as JSON. It cuts texts in the middle of an emoji, and its language writes half of one as an escape
+/// that JSON does not know: each becomes U+FFFD.
+pub(crate) fn json_of(bytes: &[u8]) -> serde_json::Result<serde_json::Value> {
+    match json_text::repair(bytes) {
+        Some(repaired) => serde_json::from_str(&repaired),
+        None => serde_json::from_slice(bytes),
+    }
 }

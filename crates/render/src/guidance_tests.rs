@@ -11,7 +11,7 @@ fn session(id: &str, cause: InterruptionCause) -> Session {
         id: id.into(),
         interruption: Some(Interruption {
             cause: cause.into(),
-            evidence: "the client's process is gone, and nothing had closed it".into(),
+            evidence: "the client's process is gone without a goodbye".into(),
             ..Interruption::default()
         }),
         ..Session::default()

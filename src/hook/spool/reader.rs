@@ -51,7 +51,7 @@ pub(crate) async fn run(spool: Spool, service: Observations, shutdown: Shutdown)
 /// Tells what is in the spool now, file by file in the order of time. Returns how many events were told.
 ///
 /// # Errors
-/// In words, if a file cannot be read or the service does not take its events: they stay.
+/// In words, if the service does not take events, or a file cannot be read: it stays, and keeps no other back.
 pub(crate) async fn drain(spool: &Spool, service: &Observations) -> Result<usize, String> {
     let said = |why: std::io::Error| why.to_string();
     // A file that was begun is completed, for nobody may write what is removed.
@@ -61,12 +61,16 @@ pub(crate) async fn drain(spool: &Spool, service: &Observations) -> Result<usize
         active.complete(&spool.new_name()).map_err(said)?;
     }
     let mut told = 0;
+    let mut unread = None;
     for file in spool.complete_files().map_err(said)? {
         let FileRead { events, skipped } = match record::read_file(&file) {
             Ok(read) => read,
             // A hook that needed room dropped it.
             Err(gone) if gone.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(why) => return Err(format!("{}: {why}", file.display())),
+            Err(why) => {
+                unread.get_or_insert_with(|| format!("{}: {why}", file.display()));
+                continue;
+            }
         };
         if skipped > 0 {
             tracing::warn!(skipped, file = %file.display(), "torn lines of hooks are left out");
@@ -75,7 +79,7 @@ pub(crate) async fn drain(spool: &Spool, service: &Observations) -> Result<usize
         tell(service, events).await?;
         remove(&file)?;
     }
-    Ok(told)
+    unread.map_or(Ok(told), Err)
 }
 
 fn remove(file: &Path) -> Result<(), String> {

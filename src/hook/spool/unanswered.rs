@@ -15,6 +15,8 @@ use super::{Spool, record};
 const KIND: &str = "unanswered";
 /// Ends the names of the files that count how often a turn was kept going.
 const TURN: &str = "turn";
+/// Ends the names of the files that name a claim whose task was not said yet.
+const CLAIM: &str = "claim";
 /// A window whose first prompt comes later is told nothing.
 const KEPT_FOR: Duration = Duration::from_secs(24 * 3_600);
 
@@ -40,7 +42,7 @@ impl Spool {
         let _ = std::fs::remove_file(self.start_path(conversation));
     }
 
-    /// Forgets what nobody comes back to of conversations: their starts, and the counts of their turns.
+    /// Forgets what nobody comes back to of conversations: their starts, the counts of their turns, and their claims.
     pub(super) fn forget_old(&self, now: SystemTime) {
         let Ok(entries) = std::fs::read_dir(&self.folder) else {
             return;
@@ -49,7 +51,7 @@ impl Spool {
             let path = entry.path();
             let is_of_one = path
                 .extension()
-                .is_some_and(|kind| kind == KIND || kind == TURN);
+                .is_some_and(|kind| kind == KIND || kind == TURN || kind == CLAIM);
             let made = entry.metadata().and_then(|meta| meta.modified());
             let is_old =
                 made.is_ok_and(|made| now.duration_since(made).is_ok_and(|age| age > KEPT_FOR));
@@ -62,6 +64,11 @@ impl Spool {
     /// Where the count of a turn's continuations is kept.
     pub(crate) fn turn_path(&self, conversation: &str) -> PathBuf {
         self.path_of(conversation, TURN)
+    }
+
+    /// Where the name of a claim is kept whose task was not said yet.
+    pub(crate) fn claim_path(&self, conversation: &str) -> PathBuf {
+        self.path_of(conversation, CLAIM)
     }
 
     fn start_path(&self, conversation: &str) -> PathBuf {

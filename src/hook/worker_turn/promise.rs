@@ -9,6 +9,7 @@ use shim_proto::coordination::v1::AckMessagesRequest;
 use shim_proto::worker::v1::ReleaseTaskRequest;
 use uuid::Uuid;
 
+use super::claim_name::ClaimName;
 use super::continuations::Continuations;
 use crate::hook::reply::Reply;
 use crate::hook::stack::{HookStack, Trouble};
@@ -39,6 +40,8 @@ pub(in crate::hook) struct Promise {
     pub(super) session_id: String,
     /// The task that was claimed, and its lease.
     pub(super) claimed: Option<(String, u64)>,
+    /// The name of that claim.
+    pub(super) claim_name: Option<ClaimName>,
     /// Messages among the words.
     pub(super) delivered: Vec<String>,
     pub(super) continuations: Option<Continuations>,
@@ -59,6 +62,7 @@ impl Promise {
         if !is_said {
             return self.give_back(&stack).await;
         }
+        self.forget_claim();
         if let Some(continuations) = &self.continuations {
             continuations.count_one();
         }
@@ -89,7 +93,15 @@ impl Promise {
             lease: *lease,
             reason: "the window that claimed it was gone before it could be told".to_owned(),
         });
-        stack.answer(worker.release_task(request)).await.map(drop)
+        stack.answer(worker.release_task(request)).await?;
+        self.forget_claim();
+        Ok(())
+    }
+
+    fn forget_claim(&self) {
+        if let Some(name) = &self.claim_name {
+            name.forget();
+        }
     }
 }
 

@@ -113,6 +113,8 @@ async fn what_cannot_be_told_waits_for_the_stack_without_its_secrets() {
         let bytes = std::fs::read(file.path()).unwrap();
         assert!(!String::from_utf8_lossy(&bytes).contains("aB3dE5gH7jK9"));
     }
+    // What no hook wrote stands first, and keeps nothing back.
+    std::fs::create_dir(temp.data_dir().join("hook-spool/0.events")).unwrap();
     up(&temp);
     let state = wait_for("the spool is read", async || {
         let (_, state) = observed(&temp).await?;

@@ -113,7 +113,7 @@ fn no_surroundings_are_a_failure() {
     // What others may write is not entered.
     assert_eq!(std::fs::read_dir(&open).unwrap().count(), 0);
     let log = journal(&temp.data_dir());
-    assert!(log.contains("the configuration is wrong"), "{log}");
+    assert!(log.contains("error: the configuration is wrong"), "{log}");
     assert!(
         spooled(&temp) > 0,
         "kept for when the configuration is right again"

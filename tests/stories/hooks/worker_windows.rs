@@ -212,3 +212,44 @@ async fn a_task_that_cannot_be_told_goes_back() {
     let claimed = tasks.claim(&worker, Duration::from_secs(20)).await.unwrap();
     assert_eq!(claimed.unwrap().task.task_id, submitted.task_id);
 }
+
+/// The hook is killed after it claimed and before it could say so: the window is told at its next end of a turn.
+#[tokio::test]
+async fn a_task_whose_hook_died_is_told_by_the_next_one() {
+    let temp = TempEnv::new();
+    let session_id = window(&temp).await;
+    register(&temp, &session_id).await;
+    let mut tasks = TaskClients::over(&channel(&temp));
+    let submitted = tasks.submit(job("Port it")).await.unwrap().task.unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    // The pipe stays full: the hook waits with its words.
+    let mut filler = writer.try_clone().unwrap();
+    let filling =
+        std::thread::spawn(move || std::io::copy(&mut std::io::repeat(b' '), &mut filler));
+    let mut command = command(&temp);
+    command.stdout(writer);
+    let mut child = command.spawn().unwrap();
+    let end = input(&temp, "Stop", &json!({"stop_hook_active": false}));
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), &end).unwrap();
+    wait_for("the hook claims the task", async || {
+        let task = tasks.task(&submitted.task_id).await.ok()?;
+        (task.state() == TaskState::Running).then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    drop(command);
+    drop(reader);
+    assert!(filling.join().unwrap().is_err());
+
+    let words = stop(&temp, false).unwrap();
+    let (task_id, lease) = claim(&words);
+    assert_eq!(task_id, submitted.task_id);
+    assert_eq!(stop(&temp, true), None, "it was told once");
+    let task = tasks.task(&task_id).await.unwrap();
+    tasks
+        .complete(&Claim { task, lease }, "ported")
+        .await
+        .unwrap();
+}

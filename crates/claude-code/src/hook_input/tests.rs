@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 use super::*;
-use serde_json::json;
+use serde_json::{Value, json};
 use shim_proto::checkpoint::v1::observed_event::Event;
 use shim_proto::checkpoint::v1::{
     ClientInfo, FileUse, SessionEndReason, SessionStartSource, ToolOutcome, TurnOutcome,
@@ -344,4 +344,14 @@ fn no_input_is_a_fault() {
         "]".repeat(100_000)
     );
     assert!(parse(deep.as_bytes(), &surroundings()).is_err());
+}
+
+#[test]
+fn a_text_that_was_cut_in_an_emoji_is_read() {
+    let edit = json!({"session_id": "c0ffee", "cwd": "/p", "hook_event_name": "PreToolUse", "tool_name": "Edit",
+        "tool_use_id": "t1", "tool_input": {"file_path": "a.rs", "new_string": "HALF"}});
+    let edit = edit.to_string().replace("HALF", "\\ud83d");
+    let read = parse(edit.as_bytes(), &surroundings()).unwrap();
+    assert!(read.event.is_some() && read.writes());
+    assert_eq!(read.files[0].path, "/p/a.rs");
 }

@@ -14,7 +14,7 @@ use super::calls::Calls;
 use super::events::{FileEvents, Happened, Kept};
 use super::prompts::{self, UserText};
 use super::queue::{Queue, Waiting};
-use super::record::{Line, Record, name, parse, text, value};
+use super::record::{Line, Record, name, parse, repaired, text, value};
 use super::turns::Turn;
 use super::usage::Usage;
 use crate::hook_input::is_of_client;
@@ -132,7 +132,8 @@ impl Reader {
 
     /// Reads a line.
     pub(super) fn line(&mut self, line: &[u8]) {
-        match parse(line) {
+        let repaired = repaired(line);
+        match parse(repaired.as_deref().map_or(line, str::as_bytes)) {
             Line::Record(record) => {
                 self.line_key = name(record.uuid);
                 if self.line_key.is_empty() {

@@ -6,6 +6,7 @@ use prost_types::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use shim_runtime::json_text;
 
 /// A field as it stands in the line, parsed when it is needed: most are not, and some are megabytes.
 pub(super) type Raw<'a> = Option<&'a RawValue>;
@@ -102,6 +103,13 @@ pub(super) enum Line<'a> {
     Repetition,
     /// Not one of a transcript.
     Foreign,
+}
+
+/// The line without half characters, which the client writes as escapes that are no JSON; `None` if it has none, or is
+/// none of a transcript.
+pub(super) fn repaired(line: &[u8]) -> Option<String> {
+    let may_tell = !line.starts_with(REPETITIONS) && std::str::from_utf8(line).is_ok();
+    may_tell.then(|| json_text::repair(line)).flatten()
 }
 
 /// Reads a line.

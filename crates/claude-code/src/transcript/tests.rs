@@ -442,6 +442,21 @@ fn subagents_tell_their_calls_and_nobody_takes_their_prompts_for_a_persons() {
 }
 
 #[test]
+fn a_text_that_was_cut_in_an_emoji_is_read() {
+    let mut sample = killed();
+    sample
+        .prompt("p2", "Then HALF")
+        .call("t3", "Bash", json!({"command": "echo HALF"}));
+    let path = sample.write();
+    let whole = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, whole.replace("HALF", "\\ud83d")).unwrap();
+    let transcript = read(&path, &Limits::default()).unwrap();
+    assert_eq!(transcript.skipped_lines, 0);
+    assert_eq!(texts(&transcript)[1], "Then \u{fffd}");
+    assert_eq!(open(&transcript).last().unwrap().summary, "echo \u{fffd}");
+}
+
+#[test]
 fn torn_foreign_and_endless_lines_are_passed_over() {
     let mut sample = killed();
     sample

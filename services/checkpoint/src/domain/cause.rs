@@ -71,7 +71,7 @@ fn likeliest_cause(evidence: &Evidence) -> (Cause, f64, String) {
     }
 }
 
-/// A process is gone that nothing had closed.
+/// A process is gone without a goodbye.
 fn cause_of_exit(evidence: &Evidence, gone: &str) -> (Cause, f64, String) {
     let (kills, pressure) = (evidence.oom_kills, evidence.memory_pressure.unwrap_or(0.0));
     if kills > 0 {
@@ -83,13 +83,7 @@ fn cause_of_exit(evidence: &Evidence, gone: &str) -> (Cause, f64, String) {
         let text = format!("{gone}, with {percent:.0}% of memory in use at the last heartbeat");
         return (Cause::OutOfMemory, 0.6, text);
     }
-    let what = if gone.ends_with("are gone") {
-        "them"
-    } else {
-        "it"
-    };
-    let text = format!("{gone}, and nothing had closed {what}");
-    (Cause::Killed, 0.9, text)
+    (Cause::Killed, 0.9, format!("{gone} without a goodbye"))
 }
 
 /// No process is known to be gone.
