@@ -79,9 +79,15 @@ local function add_all(command, name, values)
   return length
 end
 
--- Adds lines to the log of a job; before its second event, those that its brief record stands for.
+-- Roots of jobs whose record this script knows not to be brief.
+local has_log = {}
+
+-- Adds lines to the log of a job; before its first line that is kept, those that its brief record stands for.
 local function append_lines(root, lines)
-  if redis.call('HDEL', task_key(root), 'brief') == 1 then add_all('RPUSH', 'log:' .. root, brief_lines(root)) end
+  if not has_log[root] and redis.call('HDEL', task_key(root), 'brief') == 1 then
+    add_all('RPUSH', 'log:' .. root, brief_lines(root))
+  end
+  has_log[root] = true
   local length = add_all('RPUSH', 'log:' .. root, lines)
   if length > LOG_LENGTH * 1.1 then
     redis.call('LTRIM', key('log:' .. root), -LOG_LENGTH, -1)
