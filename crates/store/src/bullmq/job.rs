@@ -5,7 +5,7 @@ use std::time::Duration;
 use bullmq::types::BackoffStrategy;
 use bullmq::{Job, JobOptions};
 use serde_json::{Map, Value, json};
-use shim_proto::coordination::v1::Task;
+use shim_proto::coordination::v1::{Requirements, Task};
 use shim_runtime::free_form;
 use shim_runtime::json_text::mend;
 use shim_runtime::trace::{TRACEPARENT, TraceContext};
@@ -22,23 +22,32 @@ pub(super) fn name(task: &Task) -> &str {
     }
 }
 
-/// The job's data.
+/// The job's data. What a task does not say is left out: Redis keeps the data of every queued job as text.
 pub(super) fn data(task: &Task) -> Value {
-    let requirements = task.requirements.clone().unwrap_or_default();
-    json!({
+    let mut data = json!({
         "task_id": task.task_id,
         "root_id": task.root_id,
         "goal": task.goal,
-        "kind": task.kind,
-        "payload": task.payload.as_ref().map(free_form::to_json),
-        "files": task.files,
         "workspace": task.workspace,
         TRACEPARENT: task.traceparent,
-        "requirements": {
+    });
+    if !task.kind.is_empty() {
+        data["kind"] = json!(task.kind);
+    }
+    if let Some(payload) = &task.payload {
+        data["payload"] = Value::Object(free_form::to_json(payload));
+    }
+    if !task.files.is_empty() {
+        data["files"] = json!(task.files);
+    }
+    let requirements = task.requirements.clone().unwrap_or_default();
+    if requirements != Requirements::default() {
+        data["requirements"] = json!({
             "executor": requirements.executor().as_str_name(),
             "capabilities": requirements.capabilities,
-        },
-    })
+        });
+    }
+    data
 }
 
 /// The job's options; workers of other programs heed them too.

@@ -64,3 +64,40 @@ async fn a_repeated_submission_is_one_job() {
     assert!(env.claim("w").await.is_some());
     assert!(env.claim("w").await.is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queued_task_has_its_events_without_a_log_and_keeps_them_with_the_next() {
+    let env = TestStore::new().await;
+    let ids = env.submit(single("one thing")).await;
+    let log = format!("{{shim.tasks}}:log:{}", ids[0]);
+    let is_kept = || env.redis.command(&["EXISTS", &log]).unwrap().integer() == Some(1);
+    let events = async |after: &str, count| {
+        let events = env.store.tasks.events(&ids[0], after, count).await;
+        let events = events.unwrap().into_iter();
+        events.map(|event| (event.cursor, event.kind)).collect()
+    };
+    let queued: Vec<_> = events("", 10).await;
+    let first: Vec<_> = events("", 1).await;
+    let second: Vec<_> = events(&queued[0].0, 10).await;
+    assert_eq!([first, second].concat(), queued);
+    assert!(!is_kept());
+    env.claim("w").await.unwrap();
+    let started: Vec<_> = events("", 10).await;
+    assert_eq!((&started[..2], started.len()), (&queued[..], 3));
+    assert!(is_kept());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queued_task_of_an_older_version_keeps_its_log() {
+    let env = TestStore::new().await;
+    let ids = env.submit(single("one thing")).await;
+    let older = "redis.call('HDEL', KEYS[1], 'brief')
+        redis.call('RPUSH', KEYS[2], cmsgpack.pack({1, 1, '', '', 0, ''}), cmsgpack.pack({2, 2, '', '', 0, ''}))";
+    let keys = ["task", "log"].map(|kind| format!("{{shim.tasks}}:{kind}:{}", ids[0]));
+    let command = ["EVAL", older, "2", &keys[0], &keys[1]];
+    env.redis.command(&command).unwrap();
+    env.claim("w").await.unwrap();
+    let events = env.store.tasks.events(&ids[0], "", 10).await.unwrap();
+    assert_eq!(events.len(), 3);
+    assert_eq!((&*events[0].cursor, &*events[1].cursor), ("1-1", "2-2"));
+}

@@ -88,9 +88,12 @@ async fn peer() -> (f64, f64) {
     )
 }
 
+/// As the stack starts its own, for both sides.
 fn redis() -> Redis {
     let launch = shim_redis_harness::Launch::new();
-    launch.setting("appendfsync", APPENDFSYNC).start()
+    let launch = launch.setting("appendfsync", APPENDFSYNC);
+    let launch = launch.setting("hash-max-listpack-entries", "64");
+    launch.setting("hash-max-listpack-value", "1024").start()
 }
 
 /// Waits until BullMQ knows all that was decided.

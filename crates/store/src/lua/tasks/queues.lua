@@ -67,17 +67,21 @@ local function declare_queue(queue, requirements, caller)
   end
 end
 
--- A task begins to need its queue. A queue that was forgotten meanwhile is to be declared anew, for which its caller must read
--- what the task requires.
-use_queue = function(id, queue)
-  redis.call('HSET', task_key(id), 'used', '1')
-  redis.call('HINCRBY', key('queue-tasks'), queue, 1)
+-- Tasks, of which `id` is one, begin to need a queue. A queue that was forgotten meanwhile is to be declared anew, for which its
+-- caller must read what the task requires. The record of each of them is `used`.
+local function need_queue(queue, id, tasks)
+  redis.call('HINCRBY', key('queue-tasks'), queue, tasks)
   if redis.call('HEXISTS', key('queues'), queue) == 0 then
     if queue ~= 'work' then redis.call('HSET', key('queues-unlisted'), queue, id) end
   elseif redis.call('ZREM', key('queues-idle'), queue) == 1 then
     redis.call('SREM', key('queues-aged'), queue)
     count_for_owner(redis.call('HGET', key('queue-owner'), queue), 1)
   end
+end
+
+use_queue = function(id, queue)
+  redis.call('HSET', task_key(id), 'used', '1')
+  need_queue(queue, id, 1)
 end
 
 -- A queue is idle from now on. The plain ones stay, as people and other programs know them.

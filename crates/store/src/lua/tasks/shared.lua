@@ -55,19 +55,49 @@ local function notify(why, task)
   add_to_outbox(why .. ' ' .. task.id)
 end
 
--- Adds a line to the log of a job. `about` may name the `worker`, the `progress` and a `detail`. The line is an array, as
--- short as can be: a job's log takes more room than the job.
-local function log(root, kind, id, about)
+-- A line of a job's log. `about` may name the `worker`, the `progress` and a `detail`. The line is an array, as short as can
+-- be: a job's log takes more room than the job.
+local function log_line(root, at_ms, kind, id, about)
   about = about or {}
-  local line = {now, EVENT_KINDS[kind], id == root and '' or id, about.worker or '', tonumber(about.progress) or 0,
-    about.detail or ''}
-  local length = redis.call('RPUSH', key('log:' .. root), cmsgpack.pack(line))
+  return cmsgpack.pack({at_ms, EVENT_KINDS[kind], id == root and '' or id, about.worker or '', tonumber(about.progress) or 0,
+    about.detail or ''})
+end
+
+-- The first lines of a job whose record is `brief`: one task that was ready when it was submitted. A queued task that has
+-- no other line has no log of its own, which would take as much room as its record.
+local function brief_lines(root)
+  local created = tonumber(redis.call('HGET', task_key(root), 'created'))
+  return {log_line(root, created, 'submitted', root), log_line(root, created, 'ready', root)}
+end
+
+-- Pushes values to the end of a list or into a sorted set, as many at once as Lua's stack bears.
+local function add_all(command, name, values)
+  local length
+  for first = 1, #values, 1000 do
+    length = redis.call(command, key(name), unpack(values, first, math.min(first + 999, #values)))
+  end
+  return length
+end
+
+-- Roots of jobs whose record this script knows not to be brief.
+local has_log = {}
+
+-- Adds lines to the log of a job; before its first line that is kept, those that its brief record stands for.
+local function append_lines(root, lines)
+  if not has_log[root] and redis.call('HDEL', task_key(root), 'brief') == 1 then
+    add_all('RPUSH', 'log:' .. root, brief_lines(root))
+  end
+  has_log[root] = true
+  local length = add_all('RPUSH', 'log:' .. root, lines)
   if length > LOG_LENGTH * 1.1 then
     redis.call('LTRIM', key('log:' .. root), -LOG_LENGTH, -1)
     redis.call('HINCRBY', task_key(root), 'cut', length - LOG_LENGTH)
   end
   changed_jobs[root] = true
 end
+
+-- Adds a line to the log of a job.
+local function log(root, kind, id, about) append_lines(root, {log_line(root, now, kind, id, about)}) end
 
 -- What a script decided, with the fields of its own. Wakes the watchers of the jobs that changed.
 local function answer(fields)

@@ -9,9 +9,15 @@
 -- answer: root_id, rows; neither if a run is left out. Refusals: REQUEST_ID_REUSED, TOO_MANY, NO_PARENT; TOO_DEEP: depth;
 --         TOO_MANY_BELOW, PARENT_CANCELLED: ancestor; TOO_MANY_QUEUES: asked (queues not in use), in_use, max, caller (whose
 --         bound it is; '' for that of all). A refusal leaves nothing behind.
-local root_id = args.tasks[1].id
+local root_id, subtasks = args.tasks[1].id, #args.tasks - 1
+local starts = not args.first_run_ms and (subtasks == 0 or not string.find(args.tasks[1].gates, 's', 1, true))
 
--- Stores a task that waits. Values that most tasks have are not stored.
+-- Whether a task is ready as soon as it is stored.
+local function is_ready(task)
+  return starts and task.unmet == 0 and task.delay_ms == 0 and not string.find(task.gates, 's', 1, true)
+end
+
+-- Stores a task. Values that most tasks have are not stored.
 local function store(task, state, is_done_by_worker)
   redis.call('SET', key('spec:' .. task.id), task.spec)
   local record = {'state', state, 'queue', task.queue, 'priority', task.priority, 'most', task.max_attempts,
@@ -21,6 +27,9 @@ local function store(task, state, is_done_by_worker)
     record[#record + 1] = field
     record[#record + 1] = value
   end
+  add('ready', now, state ~= READY)
+  add('brief', '1', state ~= READY or subtasks > 0)
+  add('used', '1', not is_done_by_worker)
   add('root', root_id, task.id == root_id)
   add('unmet', task.unmet, task.unmet == 0)
   add('weight', task.weight, task.weight == 1)
@@ -31,8 +40,60 @@ local function store(task, state, is_done_by_worker)
   add('place', task.folder, task.folder == '')
   add('told', '1', not task.notifies)
   redis.call('HSET', task_key(task.id), unpack(record))
-  if is_done_by_worker then use_queue(task.id, task.queue) end
-  for _, next_id in ipairs(task.successors) do redis.call('RPUSH', key('after:' .. task.id), next_id) end
+  if #task.successors > 0 then add_all('RPUSH', 'after:' .. task.id, task.successors) end
+end
+
+-- Members of a sorted set, all with one score.
+local function scored(score, members)
+  local values = {}
+  for i, member in ipairs(members) do values[2 * i - 1], values[2 * i] = score, member end
+  return values
+end
+
+-- Stores all tasks, each in the state in which it begins, with what the job and the queues count of them: some commands for
+-- the job, and two for each of its tasks.
+local function store_job()
+  local ids, ready, lines, uses, weight = {}, {}, {}, {}, 0
+  for i, task in ipairs(args.tasks) do
+    -- No worker does the root of a job with subtasks.
+    local is_split = i == 1 and subtasks > 0
+    local state = is_split and RUNNING or is_ready(task) and READY or PENDING
+    store(task, state, not is_split)
+    if not is_split then
+      local use = uses[task.queue] or {id = task.id, tasks = 0}
+      use.tasks, uses[task.queue] = use.tasks + 1, use
+    end
+    if i > 1 then
+      ids[#ids + 1] = task.id
+      weight = weight + task.weight
+    end
+    if state == READY then
+      ready[#ready + 1] = task.id
+      lines[#lines + 1] = log_line(root_id, now, 'ready', task.id)
+    end
+  end
+  for queue, use in pairs(uses) do need_queue(queue, use.id, use.tasks) end
+  add_all('ZADD', 'ready', scored(now, ready))
+  add_all('ZADD', 'outbox', scored(now_us, ready))
+  for _, id in ipairs(ready) do outbox[#outbox + 1] = id end
+  if subtasks == 0 and #ready == 1 then
+    changed_jobs[root_id] = true
+    return
+  end
+  add_all('RPUSH', 'parts:' .. root_id, ids)
+  if subtasks > 0 then
+    redis.call('HSET', task_key(root_id), 'total', subtasks, 'parts', '1', 'done', 0, 'all', weight,
+      'in1', subtasks - #ready, 'in4', #ready)
+  end
+  table.insert(lines, 1, log_line(root_id, now, 'submitted', root_id))
+  append_lines(root_id, lines)
+end
+
+-- Starts what waits for no other task and is not ready: it waits for an approval or its time.
+local function start_others()
+  for i, task in ipairs(args.tasks) do
+    if (i > 1 or subtasks == 0) and task.unmet == 0 and not is_ready(task) then release(load(task.id)) end
+  end
 end
 
 local decision = once_per_request(function()
@@ -50,17 +111,7 @@ local decision = once_per_request(function()
     place = place_of_run(args.due.schedule_id)
   end
   for _, class in ipairs(args.classes) do declare_queue(class.queue, class.requirements, args.caller) end
-  local subtasks, weight = #args.tasks - 1, 0
-  for i, task in ipairs(args.tasks) do
-    -- No worker does the root of a job with subtasks.
-    local is_split = i == 1 and subtasks > 0
-    store(task, is_split and RUNNING or PENDING, not is_split)
-    if i > 1 then
-      redis.call('RPUSH', key('parts:' .. root_id), task.id)
-      weight = weight + task.weight
-    end
-  end
-
+  store_job()
   if place then settle_below(root_id, place) end
   redis.call('ZADD', key('live'), now, root_id)
   redis.call('ZADD', key('jobs'), now, root_id)
@@ -69,28 +120,25 @@ local decision = once_per_request(function()
     redis.call('ZADD', key('deadlines'), args.deadline_ms, root_id)
     redis.call('ZADD', key('escalations'), now + (args.deadline_ms - now) * 0.8, root_id)
   end
-  if subtasks > 0 then
-    redis.call('HSET', task_key(root_id), 'total', subtasks, 'parts', '1', 'done', 0, 'all', weight, 'in1', subtasks)
-  end
   count('submitted', subtasks + 1)
-  log(root_id, 'submitted', root_id)
-  local root = load(root_id)
   if args.first_run_ms then
     -- The template of a schedule only waits: each run is a copy of it.
+    local root = load(root_id)
     root.from = args.first_run_ms
     enter(root, DELAYED, 'from', args.first_run_ms)
     redis.call('ZREM', key('delayed'), root_id)
     redis.call('ZADD', key('schedules'), args.first_run_ms, root_id)
-  elseif subtasks == 0 or string.find(root.gates, 's', 1, true) then
-    release(root)
+  elseif starts then
+    start_others()
   else
-    start_parts(root_id)
+    release(load(root_id))
   end
   return answer({root_id = root_id})
 end)
 if is_done(decision) then
   -- A repeated request has other ids: the job is the one that the first request made.
   local made = decision[2].answer
-  if made.root_id then made.rows = job_rows(made.root_id, 'errors') end
+  -- What was just submitted has no texts yet.
+  if made.root_id then made.rows = job_rows(made.root_id, decision[1] == 'OK' and 'none' or 'errors') end
 end
 return decision
