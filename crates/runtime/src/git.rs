@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub use bounded::output_within;
-pub use drivers::{may_name_drivers, without_drivers};
+pub use drivers::{Configuration, may_name_drivers, without_drivers};
 
 /// Names of git's variables begin so.
 const PREFIX: &str = "GIT_";
