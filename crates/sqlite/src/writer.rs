@@ -31,8 +31,10 @@ const MAX_QUEUED_BYTES: usize = 64 * 1024 * 1024;
 /// Jobs in one group, and the time spent gathering them.
 const MAX_GROUP_JOBS: usize = 256;
 const MAX_GROUP_TIME: Duration = Duration::from_millis(10);
-/// The schema's idle work runs when no job came for so long.
+/// The schema's idle work runs when no job came for so long,
 const IDLE_AFTER: Duration = Duration::from_millis(50);
+/// and again after twice the time, up to this: an idle process hardly wakes. Each commit looks at the files, too.
+const LONGEST_IDLE: Duration = Duration::from_secs(5);
 
 /// Answers the waiting caller once the outcome of the commit is known.
 type CommitCallback = Box<dyn FnOnce(Result<(), SqliteError>) + Send>;
@@ -208,10 +210,15 @@ struct WriterThread {
 impl WriterThread {
     /// No panic ends the thread: without it nothing would be saved until the next start.
     fn run(mut self) {
+        let mut idle = IDLE_AFTER;
         loop {
-            let outcome = match self.jobs.recv_timeout(IDLE_AFTER) {
-                Ok(first) => catch_unwind(AssertUnwindSafe(|| self.commit_group(first))),
+            let outcome = match self.jobs.recv_timeout(idle) {
+                Ok(first) => {
+                    idle = IDLE_AFTER;
+                    catch_unwind(AssertUnwindSafe(|| self.commit_group(first)))
+                }
                 Err(RecvTimeoutError::Timeout) => {
+                    idle = (idle * 2).min(LONGEST_IDLE);
                     catch_unwind(AssertUnwindSafe(|| self.run_idle_work()))
                 }
                 Err(RecvTimeoutError::Disconnected) => return self.close(),
