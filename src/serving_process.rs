@@ -10,8 +10,8 @@ use std::path::Path;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use shim_proto::checkpoint::v1::ProcessIdentity;
-use shim_runtime::process;
 use shim_runtime::stack::{Peer, Stack, StackInfo, lock_holder};
+use shim_runtime::{process, process_exit};
 
 use crate::error::CliError;
 
@@ -77,6 +77,11 @@ impl ServingProcess {
             #[cfg(target_os = "linux")]
             descriptor,
         })
+    }
+
+    /// Waits until it is gone.
+    pub(crate) async fn exited(&self) {
+        process_exit::exited(&self.identity).await;
     }
 
     /// Its pid, to be shown.

@@ -11,11 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use shim_proto::checkpoint::v1::ProcessIdentity;
-use shim_runtime::{client_process, process};
+use shim_runtime::{client_process, process, process_exit};
 use tokio::sync::watch;
 
-/// How late the death of the client may be noticed.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// What the client wrote before it died is read within this.
 const SETTLE: Duration = Duration::from_millis(500);
 /// How long a message is waited for that shows another client. Well within a session's lease.
@@ -67,9 +65,9 @@ impl ClientWatch {
     /// Waits for the client's death.
     pub(crate) async fn death(&self) {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            if !self.is_dead() {
-                continue;
+            match self.process() {
+                Some(client) => process_exit::exited(&client).await,
+                None => std::future::pending().await,
             }
             tokio::time::sleep(SETTLE).await;
             if !self.is_heard().await {

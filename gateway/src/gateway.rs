@@ -49,11 +49,7 @@ impl Gateway {
         let tasks = BackgroundTasks::new("gateway", shutdown);
         let services = Arc::new(Services::prepare(runtime)?);
         let memory = Arc::new(MemoryGauge::of(client_context.client.process()));
-        let sessions = Arc::new(Sessions::new(
-            services.clone(),
-            memory.clone(),
-            tasks.clone(),
-        ));
+        let sessions = Arc::new(Sessions::new(services.clone(), tasks.clone()));
         let claims = Arc::new(Claims::new(services.clone()));
         Ok(Arc::new(Self {
             inboxes: Arc::new(Inboxes::new(services.clone(), tasks.clone())),

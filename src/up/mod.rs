@@ -81,7 +81,7 @@ async fn serve(
     bind_probes(&mut listeners, &config).await?;
     let redis = match &config.runtime.redis_url {
         Some(_) => None,
-        None => PrivateRedis::start(config.data_dir(), config.appendfsync, config.max_memory).await,
+        None => PrivateRedis::start(config.data_dir(), config.appendfsync, config.max_memory),
     };
     let info = StackInfo {
         pid: std::process::id(),

@@ -17,6 +17,7 @@ use shim_runtime::stack::make_private_dir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 use super::redis_settings::{AppendFsync, MaxMemory};
 use super::{redis_files, redis_log};
@@ -31,10 +32,8 @@ const LOOP_AFTER: u32 = 3;
 const STABLE_AFTER: Duration = Duration::from_secs(30);
 const STOP_WITHIN: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(10);
-/// A Redis without a large file listens after some 15 ms.
-const LISTENS_WITHIN: Duration = Duration::from_millis(500);
-const START_POLL: Duration = Duration::from_millis(2);
-
+/// Looks at what listens where Redis should, if it cannot be told.
+const LOOKS: u32 = 10;
 /// Folders of programs besides `PATH`, which is short for children of desktop applications.
 const PROGRAM_FOLDERS: [&str; 4] = [
     "/usr/bin",
@@ -54,8 +53,8 @@ pub(super) struct PrivateRedis {
 }
 
 impl PrivateRedis {
-    /// Starts a Redis with its files below `data_dir`; `None`, with a warning, if the machine has none.
-    pub(super) async fn start(
+    /// Starts a Redis with its files below `data_dir`, and waits for nothing: checkpoints do without it. `None`, with a warning, if the machine has none.
+    pub(super) fn start(
         data_dir: &Path,
         appendfsync: AppendFsync,
         max_memory: MaxMemory,
@@ -67,14 +66,13 @@ impl PrivateRedis {
             return None;
         };
         let socket = socket(data_dir);
-        stop_orphan(&socket).await;
         let stop = Shutdown::new();
         let supervisor = BackgroundTasks::new("stack", &stop);
         let folder = redis_files::folder(data_dir);
         let line = command_line(&program, &socket, &folder, appendfsync, max_memory);
-        let data_dir = data_dir.to_path_buf();
+        let (data_dir, own) = (data_dir.to_path_buf(), socket.clone());
         supervisor.spawn_restarting("redis", move || {
-            supervise(line.clone(), data_dir.clone(), stop.clone())
+            supervise(line.clone(), data_dir.clone(), own.clone(), stop.clone())
         });
         Some(Self { socket, supervisor })
     }
@@ -82,14 +80,6 @@ impl PrivateRedis {
     /// Its address, as `redis_url` would give it.
     pub(super) fn url(&self) -> String {
         format!("redis+unix://{}", self.socket.display())
-    }
-
-    /// Waits until Redis listens, half a second at most: it reads a large file for seconds before it listens.
-    pub(super) async fn wait_until_listening(&self) {
-        let deadline = Instant::now() + LISTENS_WITHIN;
-        while UnixStream::connect(&self.socket).await.is_err() && Instant::now() < deadline {
-            tokio::time::sleep(START_POLL).await;
-        }
     }
 
     /// Stops it and waits until it is gone.
@@ -130,7 +120,7 @@ pub(crate) fn find_program_in(path: &OsStr, name: &str) -> Option<PathBuf> {
 
 /// Jobs must never be evicted, and the append-only file replaces snapshots. A hash of up to 64 fields of up to 1 KiB is kept
 /// packed: the hash of a queued job takes 0.6 of what Redis's default (64 bytes) makes of it.
-const OPTIONS: [&str; 16] = [
+const OPTIONS: [&str; 18] = [
     "--appendonly",
     "yes",
     "--maxmemory-policy",
@@ -147,6 +137,10 @@ const OPTIONS: [&str; 16] = [
     "64",
     "--hash-max-listpack-value",
     "1024",
+    // Its clock wakes it so often a second, whether it is used or not. It bounds how late a blocking command of another
+    // program ends by its timeout: half a second at most, if nobody asks anything meanwhile.
+    "--hz",
+    "2",
 ];
 
 fn command_line(
@@ -174,7 +168,8 @@ fn command_line(
 }
 
 /// Keeps one Redis running until `stop` begins.
-async fn supervise(line: Vec<OsString>, data_dir: PathBuf, stop: Shutdown) {
+async fn supervise(line: Vec<OsString>, data_dir: PathBuf, socket: PathBuf, stop: Shutdown) {
+    stop_orphan(&socket).await;
     let mut backoff = Backoff::new(FIRST_RESTART, LONGEST_RESTART);
     let mut ends_in_a_row = 0;
     while !stop.is_begun() {
@@ -186,7 +181,7 @@ async fn supervise(line: Vec<OsString>, data_dir: PathBuf, stop: Shutdown) {
         let ended = match spawned {
             Ok(mut child) => tokio::select! {
                 ended = child.wait() => ended,
-                () = stop.wait() => return terminate(child).await,
+                () = stop.wait() => return terminate(child, &socket).await,
             },
             Err(error) => Err(error),
         };
@@ -252,14 +247,13 @@ fn spawn(line: &[OsString]) -> std::io::Result<Child> {
         .spawn()
 }
 
-async fn terminate(mut child: Child) {
+/// Redis takes the command at once, and a signal with the next tick of its clock.
+async fn terminate(mut child: Child, socket: &Path) {
+    send_shutdown(socket).await;
     if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) {
         let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
     }
-    if tokio::time::timeout(STOP_WITHIN, child.wait())
-        .await
-        .is_err()
-    {
+    if timeout(STOP_WITHIN, child.wait()).await.is_err() {
         tracing::warn!("Redis did not stop in time; killing it");
         let _ = child.kill().await;
     }
@@ -268,42 +262,41 @@ async fn terminate(mut child: Child) {
 /// Stops a Redis that outlived its stack. Call it only under the stack's lock or when no stack runs. The kernel
 /// names the process behind the socket, so no other one can be hit, and none of another user is spoken to.
 pub(crate) async fn stop_orphan(socket: &Path) {
-    let process = match ServingProcess::behind(socket).await {
-        Ok(Some(process)) => process,
-        Ok(None) => return,
-        Err(error) => {
-            tracing::warn!(%error, "what listens where Redis should is left alone");
-            return;
+    let mut looks = 0;
+    let process = loop {
+        match ServingProcess::behind(socket).await {
+            Ok(Some(process)) => break process,
+            Ok(None) => return,
+            // It may be leaving at this very moment.
+            Err(_) if looks < LOOKS => tokio::time::sleep(POLL).await,
+            Err(error) => {
+                tracing::warn!(%error, "what listens where Redis should is left alone");
+                return;
+            }
         }
+        looks += 1;
     };
     tracing::warn!(
         pid = process.pid(),
         "stopping a Redis that outlived its stack"
     );
+    send_shutdown(socket).await;
+    // It removes its socket last, which would be that of the next one if that were started before.
+    if timeout(STOP_WITHIN, process.exited()).await.is_err() {
+        let _ = process.signal(Signal::SIGKILL);
+        let _ = timeout(STOP_WITHIN, process.exited()).await;
+    }
+}
+
+async fn send_shutdown(socket: &Path) {
     if let Ok(mut stream) = UnixStream::connect(socket).await {
         let _ = stream.write_all(b"SHUTDOWN\r\n").await;
     }
-    if wait_until_gone(socket).await {
-        return;
-    }
-    let _ = process.signal(Signal::SIGKILL);
-    wait_until_gone(socket).await;
 }
 
 /// Whether a Redis listens on the socket.
 pub(crate) async fn answers(socket: &Path) -> bool {
     UnixStream::connect(socket).await.is_ok()
-}
-
-async fn wait_until_gone(socket: &Path) -> bool {
-    let deadline = Instant::now() + STOP_WITHIN;
-    while Instant::now() < deadline {
-        if UnixStream::connect(socket).await.is_err() {
-            return true;
-        }
-        tokio::time::sleep(POLL).await;
-    }
-    false
 }
 
 #[cfg(test)]

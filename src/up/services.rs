@@ -23,15 +23,9 @@ pub(super) async fn build(
     shutdown: &Shutdown,
 ) -> Result<(Vec<Box<dyn Service>>, Store), CliError> {
     let checkpoints = client::connect(&Endpoint::Unix(socket), Some(&credentials(&config)?))?;
-    let (checkpoint, ()) = tokio::join!(
-        shim_checkpoint::build(config.checkpoint, &config.runtime.data_dir, shutdown),
-        // The store's first connection then succeeds, and the first call is not turned away.
-        async {
-            if let Some(redis) = redis {
-                redis.wait_until_listening().await;
-            }
-        }
-    );
+    // It waits for no Redis: what was saved can be read while that still starts.
+    let checkpoint =
+        shim_checkpoint::build(config.checkpoint, &config.runtime.data_dir, shutdown).await?;
     let settings = config.coordination.or_redis(redis.map(PrivateRedis::url));
     let store = open_store(&settings.store, shutdown)?;
     // All of them are this process.
@@ -45,7 +39,7 @@ pub(super) async fn build(
     worker.keep_own(analysis_worker(&evolution));
     let coordination = shim_coordination::build(&settings, store.clone(), shutdown);
     let services: Vec<Box<dyn Service>> = vec![
-        Box::new(checkpoint?),
+        Box::new(checkpoint),
         Box::new(coordination.with_analysis_worker()),
         Box::new(worker),
         Box::new(evolution),

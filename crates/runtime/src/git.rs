@@ -13,7 +13,7 @@ use std::process::Command;
 
 pub use bounded::output_within;
 pub use command::{command, variables};
-pub use drivers::{may_name_drivers, without_drivers};
+pub use drivers::{Configuration, may_name_drivers, without_drivers};
 
 /// The index that a hook's git works with.
 const INDEX_FILE: &str = "GIT_INDEX_FILE";

@@ -100,8 +100,9 @@ impl Store {
     /// always `NoRedis` if no Redis is configured.
     pub fn open(config: &RedisConfig, shutdown: &Shutdown) -> Self {
         let background = BackgroundTasks::new("store", shutdown);
-        let connection = RedisConnection::open(config.address.clone(), &background);
-        let pubsub = Subscriber::open(config.address.clone(), &background);
+        let connection =
+            RedisConnection::open_beside_subscriptions(config.address.clone(), &background);
+        let pubsub = Subscriber::open(config.address.clone(), connection.probe(), &background);
         let keys = Keys::new(&config.key_prefix);
         let redlock = Redlock::connect(&config.lock_nodes, &background);
         let files = Arc::new(files::Files::new(connection.clone(), keys.clone()));

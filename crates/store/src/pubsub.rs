@@ -14,7 +14,7 @@ use redis::aio::PubSubSink;
 use serde_json::{Map, Value};
 use shim_runtime::background::BackgroundTasks;
 use shim_runtime::backoff::Backoff;
-use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, broadcast, mpsc, oneshot};
 
 use super::connection::{ANSWER_WITHIN, Address, CONNECT_WITHIN, PubSubConnection, SubscriberPool};
 use super::publication::{Backlog, BufferedPublication, Publication};
@@ -25,6 +25,8 @@ use crate::error::Error;
 const BACKLOG: usize = 128;
 const COMMAND_QUEUE: usize = 256;
 const PING_EVERY: Duration = Duration::from_secs(1);
+/// The same over a local socket, whose end the system tells.
+const LOCAL_PING_EVERY: Duration = Duration::from_secs(5);
 const FIRST_RETRY: Duration = Duration::from_millis(20);
 const LONGEST_RETRY: Duration = Duration::from_millis(500);
 
@@ -103,11 +105,22 @@ impl TopicSubscription {
 
 impl Subscriber {
     /// Starts the loop, which ends with the shutdown. Without an address every subscription is refused with `NoRedis`.
-    pub(crate) fn open(address: Option<Address>, background: &BackgroundTasks) -> Self {
+    /// The loss of the connection is told to `on_loss`.
+    pub(crate) fn open(
+        address: Option<Address>,
+        on_loss: Arc<Notify>,
+        background: &BackgroundTasks,
+    ) -> Self {
         let commands = address.map(|address| {
             let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
             let pubsub_loop = Arc::new(Mutex::new(PubSubLoop {
+                ping_every: if address.is_local_socket() {
+                    LOCAL_PING_EVERY
+                } else {
+                    PING_EVERY
+                },
                 address,
+                on_loss,
                 commands: receiver,
                 topics: HashMap::new(),
                 backlog: Backlog::default(),
@@ -153,6 +166,8 @@ struct PubSubLoop {
     commands: mpsc::Receiver<SubscribeCommand>,
     topics: HashMap<Topic, broadcast::Sender<Broadcast>>,
     backlog: Backlog,
+    ping_every: Duration,
+    on_loss: Arc<Notify>,
 }
 
 impl PubSubLoop {
@@ -167,6 +182,7 @@ impl PubSubLoop {
                 Ok(connection) => {
                     backoff.reset();
                     self.receive(connection).await;
+                    self.on_loss.notify_one();
                     tracing::debug!("the subscriptions lost Redis");
                 }
                 Err(why) => tracing::debug!(%why, "the subscriptions cannot reach Redis"),
@@ -208,7 +224,7 @@ impl PubSubLoop {
     /// Returns when the connection is lost.
     async fn receive(&mut self, mut connection: PubSubConnection) {
         let (sink, stream) = &mut *connection;
-        let mut ping = tokio::time::interval(PING_EVERY);
+        let mut ping = tokio::time::interval(self.ping_every);
         loop {
             tokio::select! {
                 message = stream.next() => match message {

@@ -25,6 +25,9 @@ const HASHING_BUDGET: Duration = Duration::from_secs(2);
 const INSPECTION_TIMEOUT: Duration = Duration::from_secs(3);
 /// More threads than this do not help a disk.
 const MAX_THREADS: usize = 4;
+/// So many files, and bytes of all of them, are read by one thread.
+const SMALL_FILES: usize = 16;
+const SMALL_BYTES: u64 = 1 << 20;
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Looks at `paths`; relative ones start from `folder`. Answers for every path, in order.
@@ -78,12 +81,22 @@ impl Inspection {
     fn run(&self) {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = threads.min(MAX_THREADS).min(self.paths.len());
+        let threads = if self.is_small() { 1 } else { threads };
         std::thread::scope(|scope| {
             for _ in 1..threads {
                 scope.spawn(|| self.inspect_remaining());
             }
             self.inspect_remaining();
         });
+    }
+
+    /// Whether a second thread would cost more than it saves.
+    fn is_small(&self) -> bool {
+        let size = |path: &String| {
+            let folder = self.folder.as_deref().unwrap_or(Path::new(""));
+            std::fs::metadata(folder.join(path)).map_or(0, |it| it.len())
+        };
+        self.paths.len() <= SMALL_FILES && self.paths.iter().map(size).sum::<u64>() <= SMALL_BYTES
     }
 
     fn inspect_remaining(&self) {

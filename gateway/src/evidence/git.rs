@@ -1,14 +1,14 @@
-//! The commit and the branch a project stands on, asked of the git command.
+//! The commit and the branch a project stands on, read from the repository's files or asked of the git command.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use shim_proto::checkpoint::v1::GitState;
 use shim_runtime::git;
 use tokio::process::Command;
 
+use super::repository::{self, Seen};
 use super::work_tree;
 
 /// git answers in milliseconds unless its disk hangs.
@@ -17,14 +17,28 @@ const GIT_TIMEOUT: Duration = Duration::from_millis(1_500);
 const MAX_BRANCH_BYTES: usize = 500;
 
 /// Where the repository around `folder` stands, and what of its work tree is not committed; `None` without one, without
-/// git, or with nothing committed yet.
+/// git, or with nothing committed yet. git is asked for what the files alone do not tell.
 pub async fn inspect(folder: Option<&Path>) -> Option<GitState> {
     let folder = folder?;
-    let (git, work_tree, repository) = tokio::join!(
-        inspect_head(folder),
-        work_tree::inspect(folder),
-        repository(folder)
-    );
+    let Seen {
+        id: repository,
+        head,
+        work_tree,
+        question,
+    } = look(folder).await;
+    let head = async {
+        match head {
+            Some(head) => Some(state(&head.commit, &head.branch)),
+            None => inspect_head(folder).await,
+        }
+    };
+    let work_tree = async {
+        match work_tree {
+            Some(work_tree) => Some(work_tree),
+            None => work_tree::inspect(folder, question).await,
+        }
+    };
+    let (git, work_tree) = tokio::join!(head, work_tree);
     Some(GitState {
         work_tree,
         repository,
@@ -32,24 +46,23 @@ pub async fn inspect(folder: Option<&Path>) -> Option<GitState> {
     })
 }
 
-/// What tells the repository's folder around `folder` from another at the same path: the number and the birth of its
-/// `.git`, which a rename leaves as they are. Empty without one, or if the disk does not answer in time.
+/// Nothing if the disk does not answer in time.
+async fn look(folder: &Path) -> Seen {
+    let folder = folder.to_path_buf();
+    let look = tokio::task::spawn_blocking(move || repository::look(&folder));
+    match tokio::time::timeout(GIT_TIMEOUT, look).await {
+        Ok(Ok(seen)) => seen,
+        _ => Seen::default(),
+    }
+}
+
+/// What tells the repository's folder around `folder` from another at the same path; empty without one, or if the disk does
+/// not answer in time.
 pub(super) async fn repository(folder: &Path) -> String {
     let folder = folder.to_path_buf();
-    let look = tokio::task::spawn_blocking(move || {
-        let mut above = folder.ancestors();
-        let found = above.find_map(|above| above.join(".git").symlink_metadata().ok())?;
-        let born = found.created().ok();
-        let born = born.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
-        let born = born.map_or(0, |since| since.as_nanos());
-        Some(format!("{:x}-{born:x}", found.ino()))
-    });
+    let look = tokio::task::spawn_blocking(move || repository::id(&folder));
     let found = tokio::time::timeout(GIT_TIMEOUT, look).await;
-    found
-        .ok()
-        .and_then(Result::ok)
-        .flatten()
-        .unwrap_or_default()
+    found.ok().and_then(Result::ok).unwrap_or_default()
 }
 
 async fn inspect_head(folder: &Path) -> Option<GitState> {
@@ -95,12 +108,15 @@ fn parse(answer: &str) -> Option<GitState> {
         .next()
         .filter(|&branch| branch != "HEAD")
         .unwrap_or_default();
-    let branch = &branch[..branch.floor_char_boundary(MAX_BRANCH_BYTES)];
-    Some(GitState {
+    Some(state(head, branch))
+}
+
+fn state(head: &str, branch: &str) -> GitState {
+    GitState {
         head: head.to_owned(),
-        branch: branch.to_owned(),
+        branch: branch[..branch.floor_char_boundary(MAX_BRANCH_BYTES)].to_owned(),
         ..GitState::default()
-    })
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use shim_proto::checkpoint::v1::{MemoryState, ProcessIdentity};
 use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::sync::Mutex;
 
-/// A reading serves this long; heartbeats come every five seconds.
+/// A reading serves this long.
 const MAX_AGE: Duration = Duration::from_millis(4_500);
 const MEASURE_TIMEOUT: Duration = Duration::from_secs(1);
 /// The first process adopts orphans: its tree is the whole machine, not a client.
@@ -32,6 +32,11 @@ impl MemoryGauge {
         }
     }
 
+    /// The machine alone, for heartbeats: they come every few seconds, and none looks at the process table.
+    pub(crate) fn read_machine() -> Option<MemoryState> {
+        measure_machine(&mut System::new().ok()?)
+    }
+
     /// The last reading if it is fresh, else a new one; `None` if it takes too long.
     pub(crate) async fn read(&self) -> Option<MemoryState> {
         let mut last = self.last.lock().await;
@@ -51,16 +56,9 @@ impl MemoryGauge {
 
 fn measure(root: u32) -> Option<MemoryState> {
     let mut system = System::new().ok()?;
-    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    let machine = measure_machine(&mut system)?;
     let kind = ProcessRefreshKind::nothing().with_memory().without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, kind);
-    let (limit, free) = match system
-        .cgroup_limits()
-        .filter(|limits| limits.total_memory > 0)
-    {
-        Some(limits) => (limits.total_memory, limits.free_memory),
-        None => (system.total_memory(), system.available_memory()),
-    };
     let processes = system.processes().iter().map(|(pid, process)| {
         (
             pid.as_u32(),
@@ -70,8 +68,24 @@ fn measure(root: u32) -> Option<MemoryState> {
     });
     Some(MemoryState {
         used_bytes: tree_bytes(root, processes),
+        ..machine
+    })
+}
+
+/// Everything but what the client uses.
+fn measure_machine(system: &mut System) -> Option<MemoryState> {
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    let (limit, free) = match system
+        .cgroup_limits()
+        .filter(|limits| limits.total_memory > 0)
+    {
+        Some(limits) => (limits.total_memory, limits.free_memory),
+        None => (system.total_memory(), system.available_memory()),
+    };
+    (limit > 0).then(|| MemoryState {
         limit_bytes: limit,
         pressure: pressure(limit, free),
+        ..MemoryState::default()
     })
 }
 

@@ -4,11 +4,14 @@
 
 mod files;
 mod git;
+mod head;
 mod links;
 mod memory;
 mod named_files;
 mod project;
+mod repository;
 mod sizes;
+mod tree_signature;
 mod work_tree;
 
 pub use files::inspect as inspect_files;

@@ -11,12 +11,16 @@ use shim_proto::limits::checkpoint::MAX_CHANGED_PATHS;
 use shim_runtime::git;
 use tokio::process::Command;
 
+use super::repository::Question;
+use super::tree_signature::Ignored;
+
 /// git answers in milliseconds unless the tree is large or its disk hangs.
 const GIT_TIMEOUT: Duration = Duration::from_millis(1_500);
 /// Sizes and times of no more files than this go into the fingerprint.
 const MAX_FINGERPRINTED: usize = 1_000;
 /// The changes of the work tree around `folder`; `None` without one, or if git did not answer in time.
-pub(super) async fn inspect(folder: &Path) -> Option<WorkTree> {
+/// What git answers is remembered with the question, if there is one.
+pub(super) async fn inspect(folder: &Path, question: Option<Question>) -> Option<WorkTree> {
     let mut command = Command::from(git::command(folder));
     if git::may_name_drivers(folder) {
         let folder = folder.to_path_buf();
@@ -26,6 +30,7 @@ pub(super) async fn inspect(folder: &Path) -> Option<WorkTree> {
     command
         .args(["status", "--porcelain=v1", "-z", "--untracked-files=normal"])
         .args(["--ignore-submodules=dirty", "--no-renames"])
+        .args(question.is_some().then_some("--ignored=matching"))
         .stderr(Stdio::null())
         .kill_on_drop(true);
     let output = tokio::time::timeout(GIT_TIMEOUT, command.output())
@@ -38,10 +43,30 @@ pub(super) async fn inspect(folder: &Path) -> Option<WorkTree> {
     // Names are relative to the top of the work tree.
     let top = folder.ancestors().find(|above| above.join(".git").exists());
     let top = top.unwrap_or(folder).to_path_buf();
-    let answer = String::from_utf8_lossy(&output.stdout).into_owned();
-    tokio::task::spawn_blocking(move || summary(&answer, &top))
-        .await
-        .ok()
+    let summary = tokio::task::spawn_blocking(move || {
+        let (ignored, changed) = split(&output.stdout);
+        let work_tree = summary(&String::from_utf8_lossy(&changed), &top);
+        if let Some(question) = question {
+            question.remember(ignored, &work_tree);
+        }
+        work_tree
+    });
+    summary.await.ok()
+}
+
+/// The paths that git ignores, and the entries of the others as they are.
+fn split(answer: &[u8]) -> (Ignored, Vec<u8>) {
+    let (mut ignored, mut changed) = (Ignored::new(), Vec::new());
+    for entry in answer.split_inclusive(|byte| *byte == 0) {
+        match entry.strip_prefix(b"!! ") {
+            Some(path) => {
+                let path = path.strip_suffix(b"\0").unwrap_or(path);
+                ignored.insert(path.strip_suffix(b"/").unwrap_or(path).to_vec());
+            }
+            None => changed.extend_from_slice(entry),
+        }
+    }
+    (ignored, changed)
 }
 
 fn summary(answer: &str, top: &Path) -> WorkTree {
@@ -99,7 +124,7 @@ mod tests {
         git(path, &["add", "."]);
         git(path, &["commit", "-q", "-m", "begin"]);
         // Asked in a folder below the top.
-        let look = || async { inspect(&path.join("src")).await.unwrap() };
+        let look = || async { inspect(&path.join("src"), None).await.unwrap() };
         assert_eq!(look().await, WorkTree::default());
         std::fs::write(path.join("src/a.rs"), "22\n").unwrap();
         let changed = look().await;
@@ -128,13 +153,13 @@ mod tests {
         let touch = format!("touch '{}'; cat", ran.display());
         git(&path, &["config", "filter.x.clean", &touch]);
         std::fs::write(path.join("a"), "2\n").unwrap();
-        assert_eq!(inspect(&path).await.unwrap().paths, ["a"]);
+        assert_eq!(inspect(&path, None).await.unwrap().paths, ["a"]);
         assert!(!ran.exists(), "the filter ran");
     }
 
     #[tokio::test]
     async fn a_folder_without_a_repository_has_no_work_tree() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(inspect(folder.path()).await, None);
+        assert_eq!(inspect(folder.path(), None).await, None);
     }
 }

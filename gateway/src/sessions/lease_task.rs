@@ -43,7 +43,6 @@ pub(super) struct LeaseTask {
     pub(super) lease: Arc<SessionLease>,
     pub(super) services: Arc<Services>,
     pub(super) seen: Arc<SeenCheckpoints>,
-    pub(super) memory: Arc<MemoryGauge>,
     pub(super) client: ClientInfo,
 }
 
@@ -139,7 +138,7 @@ impl LeaseTask {
                 },
                 _ = heartbeat.tick() => {
                     // A full channel means the service reads nothing: its lease check will speak for itself.
-                    let memory = self.memory.read().await;
+                    let memory = MemoryGauge::read_machine();
                     let _ = requests.try_send(request(Message::Heartbeat(Heartbeat { memory })));
                 }
                 reason = self.lease.detach_requested() => {

@@ -24,7 +24,6 @@ use shim_runtime::background::BackgroundTasks;
 use tonic::Status;
 
 use crate::arguments::NEW_SESSION;
-use crate::evidence::MemoryGauge;
 use crate::services::{Services, request_id};
 use crate::tool_error::ToolError;
 use default_session::DefaultSession;
@@ -49,7 +48,6 @@ pub(crate) struct OwnedSession {
 /// The sessions of this process.
 pub(crate) struct Sessions {
     services: Arc<Services>,
-    memory: Arc<MemoryGauge>,
     leases: Mutex<HashMap<String, Arc<SessionLease>>>,
     seen: Arc<SeenCheckpoints>,
     tasks: BackgroundTasks,
@@ -60,14 +58,9 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    pub(crate) fn new(
-        services: Arc<Services>,
-        memory: Arc<MemoryGauge>,
-        tasks: BackgroundTasks,
-    ) -> Self {
+    pub(crate) fn new(services: Arc<Services>, tasks: BackgroundTasks) -> Self {
         Self {
             services,
-            memory,
             leases: Mutex::default(),
             seen: Arc::default(),
             tasks,
@@ -248,7 +241,6 @@ impl Sessions {
             lease: lease.clone(),
             services: self.services.clone(),
             seen: self.seen.clone(),
-            memory: self.memory.clone(),
             client: client.clone(),
         };
         self.tasks

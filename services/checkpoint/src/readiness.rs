@@ -12,8 +12,10 @@ use shim_sqlite::SqliteError;
 
 use crate::store::Store;
 
-/// Between two looks at the disk.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Between two looks at the disk,
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// and between two tries while it is in doubt.
+const TRY_EVERY: Duration = Duration::from_secs(1);
 
 /// Keeps the readiness of the gRPC services `names` until the shutdown begins.
 pub(crate) async fn run(
@@ -23,14 +25,14 @@ pub(crate) async fn run(
     shutdown: Shutdown,
 ) {
     let mut failure = store.failure();
-    let mut tick = tokio::time::interval(LOOK_EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut pause = Duration::ZERO;
     loop {
         tokio::select! {
             () = shutdown.wait() => return,
             changed = failure.changed() => if changed.is_err() { return },
-            _ = tick.tick() => {
+            () = tokio::time::sleep(pause) => {
                 let in_doubt = failure.borrow().is_some() || store.is_nearly_full();
+                pause = if in_doubt { TRY_EVERY } else { LOOK_EVERY };
                 if in_doubt && let Err(error) = store.try_writing().await {
                     tracing::debug!(%error, "changes cannot be kept");
                 }
@@ -38,7 +40,10 @@ pub(crate) async fn run(
         }
         let state = match &*failure.borrow_and_update() {
             None => Ok(()),
-            Some(error) => Err(reason(error)),
+            Some(error) => {
+                pause = pause.min(TRY_EVERY);
+                Err(reason(error))
+            }
         };
         for name in names {
             readiness.set(name, state.clone());

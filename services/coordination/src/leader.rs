@@ -12,6 +12,7 @@ use shim_store::locks::{AcquireRequest, LockOwnership, LockRef};
 use shim_store::{Error, Fence, IdempotencyKey, Slot, Store};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::attention::Attention;
 use crate::log_once::LogOnce;
 
 /// How long the lock is held without renewal: the time after which a dead leader can be followed.
@@ -52,6 +53,15 @@ impl Leader {
             shutdown,
             log: LogOnce::default(),
         }
+    }
+
+    /// Waits until leading is of use, and then as [`Leader::lead`].
+    pub(crate) async fn lead_when_needed(&mut self, attention: &Attention) -> Option<Term> {
+        tokio::select! {
+            () = attention.needed() => {}
+            () = self.shutdown.wait() => return None,
+        }
+        self.lead().await
     }
 
     /// Waits until this process leads; `None` at the shutdown, or if no Redis is configured.

@@ -6,6 +6,7 @@
 // The supervisor's futures nest down to BullMQ's sockets, deeper than the default limit.
 #![recursion_limit = "256"]
 
+mod attention;
 mod config;
 mod domain;
 mod error;
@@ -38,6 +39,7 @@ use tonic::server::NamedService;
 pub use config::Config;
 pub use shim_store::Error;
 
+use attention::Attention;
 use gauges::GaugeSampler;
 use process_watch::ProcessWatch;
 use reaper::Reaper;
@@ -67,9 +69,23 @@ pub fn build(config: &Config, store: Store, shutdown: &Shutdown) -> Service {
     let background = BackgroundTasks::new("coordination", shutdown);
     let registry_config = config.store.registry;
     let (tasks, dead_after) = (config.tasks, registry_config.dead_after);
+    let attention = Attention::new();
+    background.spawn_restarting("attention", {
+        let (attention, store, shutdown) = (attention.clone(), store.clone(), shutdown.clone());
+        move || attention.clone().run(store.clone(), shutdown.clone())
+    });
     background.spawn_restarting("reaper", {
         let (store, shutdown) = (store.clone(), shutdown.clone());
-        move || Reaper::new(store.clone(), dead_after, shutdown.clone()).run()
+        let attention = attention.clone();
+        move || {
+            Reaper::new(
+                store.clone(),
+                dead_after,
+                attention.clone(),
+                shutdown.clone(),
+            )
+            .run()
+        }
     });
     background.spawn_restarting("process_watch", {
         let (store, shutdown) = (store.clone(), shutdown.clone());
@@ -77,7 +93,8 @@ pub fn build(config: &Config, store: Store, shutdown: &Shutdown) -> Service {
     });
     background.spawn_restarting("supervisor", {
         let (store, shutdown) = (store.clone(), shutdown.clone());
-        move || Supervisor::new(store.clone(), &tasks, shutdown.clone()).run()
+        let attention = attention.clone();
+        move || Supervisor::new(store.clone(), &tasks, attention.clone(), shutdown.clone()).run()
     });
     background.spawn_restarting("gauges", {
         let (store, shutdown) = (store.clone(), shutdown.clone());
@@ -86,6 +103,7 @@ pub fn build(config: &Config, store: Store, shutdown: &Shutdown) -> Service {
     Service {
         api: Api {
             store,
+            attention,
             background,
             registry_config,
             lineage: config.tasks.lineage,

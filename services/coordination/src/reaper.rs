@@ -11,6 +11,7 @@ use shim_store::registry::SWEEP;
 use shim_store::{Error, Store};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::attention::Attention;
 use crate::leader::{Leader, Term};
 use crate::log_once::LogOnce;
 
@@ -39,27 +40,35 @@ pub(crate) struct Reaper {
     store: Store,
     timing: SweepTiming,
     leader: Leader,
+    attention: Attention,
     shutdown: Shutdown,
 }
 
 impl Reaper {
-    pub(crate) fn new(store: Store, dead_after: Duration, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        dead_after: Duration,
+        attention: Attention,
+        shutdown: Shutdown,
+    ) -> Self {
         let slot = store.registry.slot().clone();
         Self {
             leader: Leader::new(store.clone(), slot, LOCK, shutdown.clone()),
             store,
             timing: SweepTiming::of(dead_after),
+            attention,
             shutdown,
         }
     }
 
-    /// Sweeps whenever this process leads, until the shutdown.
+    /// Sweeps whenever this process leads and there may be a worker, until the shutdown.
     pub(crate) async fn run(mut self) {
-        while let Some(term) = self.leader.lead().await {
+        while let Some(term) = self.leader.lead_when_needed(&self.attention).await {
             let shutdown = self.shutdown.clone();
             tokio::select! {
                 lost = term.renew_until_lost() => tracing::debug!(%lost, "another process may reap"),
                 lost = self.sweep_while_leading(&term) => tracing::debug!(%lost, "another process may reap"),
+                () = self.attention.not_needed() => {}
                 () = shutdown.wait() => {}
             }
             term.end().await;

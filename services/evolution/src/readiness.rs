@@ -8,8 +8,10 @@ use shim_runtime::server::Readiness;
 
 use crate::evolver::Evolver;
 
-/// Between two looks at the disk.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Between two looks at the disk,
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// and between two tries while it is in doubt.
+const TRY_EVERY: Duration = Duration::from_secs(1);
 
 /// Keeps the readiness of the gRPC service `name` until the shutdown begins.
 pub(crate) async fn run(
@@ -20,10 +22,14 @@ pub(crate) async fn run(
 ) {
     let store = evolver.store.clone();
     let mut failure = store.failure();
-    let mut tick = tokio::time::interval(LOOK_EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut is_short = false;
     loop {
         let is_failing = failure.borrow_and_update().is_some();
+        let pause = if is_failing || is_short {
+            TRY_EVERY
+        } else {
+            LOOK_EVERY
+        };
         let state = match is_failing {
             false => Ok(()),
             true => Err("the database of evolutions cannot be written; the log says why".into()),
@@ -32,9 +38,9 @@ pub(crate) async fn run(
         tokio::select! {
             () = shutdown.wait() => return,
             changed = failure.changed() => if changed.is_err() { return },
-            _ = tick.tick() => {
-                let in_doubt = is_failing || store.is_nearly_full();
-                if !in_doubt {
+            () = tokio::time::sleep(pause) => {
+                is_short = store.is_nearly_full();
+                if !is_failing && !is_short {
                     continue;
                 }
                 match store.try_writing().await {

@@ -7,13 +7,15 @@ use shim_proto::coordination::v1::Requirements;
 use shim_runtime::background::BackgroundTasks;
 use shim_runtime::ids::WorkerId;
 use shim_store::tasks::{Class, WaitingWorkers};
-use shim_store::{IdempotencyKey, Store};
-use tokio::time::Instant;
+use shim_store::{IdempotencyKey, Store, Topic};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::pool::{OwnWorker, WorkerPool};
 
-/// How often tasks are looked for. One command to Redis each time, and none while it is away.
+/// The shortest time between two looks for tasks. One command to Redis each time, and none while it is away.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The time between two looks while no worker is there and no task was announced: an announcement may get lost.
+const LOOK_AT_REST: Duration = Duration::from_secs(5);
 /// How long a worker without tasks stays.
 const STAYS: Duration = Duration::from_secs(60);
 
@@ -38,12 +40,15 @@ async fn run(own: &OwnWorker, pool: &WorkerPool, store: &Store) {
         capabilities: Vec::new(),
     }));
     let mut present: Option<Present> = None;
-    let mut tick = tokio::time::interval(LOOK_EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut announcements = None;
     loop {
-        tick.tick().await;
+        sleep(LOOK_EVERY).await;
         if store.connection.health().is_err() {
             continue;
+        }
+        if announcements.is_none() {
+            let topic = Topic::Channel(store.tasks.wakeup().channel().to_owned());
+            announcements = store.pubsub.subscribe(topic).await.ok();
         }
         let queues = [queue.name.as_str()];
         let looking = store.tasks.heads(&queues, 1, WaitingWorkers::default());
@@ -53,6 +58,11 @@ async fn run(own: &OwnWorker, pool: &WorkerPool, store: &Store) {
             None if is_waiting => start(own, pool).await,
             None => None,
         };
+        if present.is_none()
+            && let Some(announcements) = &mut announcements
+        {
+            let _ = timeout(LOOK_AT_REST, announcements.wait_for(|_| true)).await;
+        }
     }
 }
 

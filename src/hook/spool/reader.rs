@@ -15,7 +15,7 @@ use super::active::Active;
 use super::record::{self, FileRead};
 
 /// Between two looks at the folder.
-const INTERVAL: Duration = Duration::from_secs(2);
+const INTERVAL: Duration = Duration::from_secs(5);
 /// After a failure.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(30);
 /// Events of one call.

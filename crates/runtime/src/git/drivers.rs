@@ -138,11 +138,12 @@ impl Known {
 
 /// The files that configure git in a folder, as far as they are there, with their contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Configuration(Vec<(PathBuf, Vec<u8>)>);
+pub struct Configuration(Vec<(PathBuf, Vec<u8>)>);
 
 impl Configuration {
     /// `None` where the files alone do not tell: around no repository, with an include, or if one cannot be read.
-    fn read(folder: &Path) -> Option<Self> {
+    #[must_use]
+    pub fn read(folder: &Path) -> Option<Self> {
         let files = files_of_repository(folder)?;
         // git takes a folder that is a repository itself before one above it.
         let is_repository = |it: &&Path| it.join("HEAD").is_file() && it.join("objects").is_dir();
@@ -165,6 +166,23 @@ impl Configuration {
             contents.push((file, content));
         }
         Some(Self(contents))
+    }
+
+    /// Whether a word stands anywhere in them, in any capitals.
+    #[must_use]
+    pub fn mentions(&self, word: &str) -> bool {
+        let mut contents = self.0.iter().map(|(_, content)| content);
+        contents.any(|content| {
+            String::from_utf8_lossy(content)
+                .to_lowercase()
+                .contains(word)
+        })
+    }
+
+    /// The names and the contents.
+    pub fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        let parts = self.0.iter();
+        parts.flat_map(|(file, content)| [file.as_os_str().as_encoded_bytes(), content.as_slice()])
     }
 }
 

@@ -50,6 +50,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A peer that vanished without closing the connection is noticed within two of these.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// The same over the Unix socket: the system tells the end of a peer there, so only one that is stopped is pinged in vain.
+const LOCAL_KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// No connection needs more calls than the server has permits.
 const MAX_STREAMS: u32 = 10_240;
@@ -239,10 +241,10 @@ impl Grpc {
         shutdown: &Shutdown,
     ) -> Result<(), ServeError> {
         let layers = layers::layer(self.admission, self.activity, self.call_metrics);
-        let server = || {
+        let server = |keep_alive| {
             tonic::transport::Server::builder()
                 .layer(layers.clone())
-                .http2_keepalive_interval(Some(KEEP_ALIVE))
+                .http2_keepalive_interval(Some(keep_alive))
                 .http2_max_header_list_size(MAX_HEADER_BYTES)
                 .max_concurrent_streams(MAX_STREAMS)
                 .add_routes(self.routes.clone())
@@ -252,17 +254,24 @@ impl Grpc {
             let Some(tcp) = tcp else { return Ok(()) };
             let incoming = connections::accept(tcp, self.connections);
             match self.tls {
-                None => server().serve_with_incoming_shutdown(incoming, end()).await,
+                None => {
+                    server(KEEP_ALIVE)
+                        .serve_with_incoming_shutdown(incoming, end())
+                        .await
+                }
                 Some(tls) => {
                     let incoming = handshakes::accept_tls(incoming, tls);
-                    server().serve_with_incoming_shutdown(incoming, end()).await
+                    server(KEEP_ALIVE)
+                        .serve_with_incoming_shutdown(incoming, end())
+                        .await
                 }
             }
         };
         let on_unix = async {
             let Some(unix) = unix else { return Ok(()) };
             let incoming = UnixListenerStream::new(unix);
-            server().serve_with_incoming_shutdown(incoming, end()).await
+            let server = server(LOCAL_KEEP_ALIVE);
+            server.serve_with_incoming_shutdown(incoming, end()).await
         };
         tokio::try_join!(on_tcp, on_unix)?;
         Ok(())

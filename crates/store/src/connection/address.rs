@@ -3,7 +3,7 @@
 //! A URL is parsed once, at the start, so that a wrong one is reported with the other errors of the configuration.
 
 use redis::cluster::{ClusterClient, ClusterClientBuilder};
-use redis::{Client, RedisResult, TlsCertificates};
+use redis::{Client, ConnectionAddr, RedisResult, TlsCertificates};
 
 use super::sentinel::{SentinelCredentials, SentinelSet};
 use super::timeouts::{ANSWER_WITHIN, CONNECT_WITHIN};
@@ -62,6 +62,14 @@ impl Address {
             Self::Sentinel(set, _) => Ok(vec![set.master().await?]),
             Self::Cluster(_, seeds, _) => Ok(seeds.clone()),
         }
+    }
+
+    /// Whether it is one server behind a Unix socket.
+    pub(crate) fn is_local_socket(&self) -> bool {
+        let Self::Node(client, _) = self else {
+            return false;
+        };
+        matches!(client.get_connection_info().addr(), ConnectionAddr::Unix(_))
     }
 
     /// The configured certificates.

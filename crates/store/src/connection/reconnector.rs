@@ -11,7 +11,7 @@ use super::address::Address;
 use super::lane::Lane;
 use super::pool::{self, CheckedOutLane};
 use super::redis_error;
-use super::timeouts::{ANSWER_WITHIN, PING_EVERY};
+use super::timeouts::ANSWER_WITHIN;
 use crate::metrics;
 
 const FIRST_RETRY: Duration = Duration::from_millis(20);
@@ -38,6 +38,7 @@ impl std::fmt::Debug for ConnectionState {
 /// Holds the lane that is checked out, and publishes the state.
 pub(super) struct Reconnector {
     pub(super) address: Arc<Address>,
+    pub(super) ping_every: Duration,
     pub(super) state: watch::Sender<ConnectionState>,
     /// A caller asks for a ping at once, because a command failed.
     pub(super) probe_now: Arc<Notify>,
@@ -82,7 +83,7 @@ impl Reconnector {
         self.generation.fetch_add(1, Ordering::Relaxed);
         let shared = Lane::clone(&lane);
         self.state.send_replace(ConnectionState::Up(shared));
-        let why = probe_until_lost(&mut lane, &self.probe_now).await;
+        let why = probe_until_lost(&mut lane, &self.probe_now, self.ping_every).await;
         let why = self.address.name_in(&why);
         tracing::warn!(%why, "lost Redis; connecting again");
         self.mark_down(why);
@@ -115,12 +116,12 @@ impl Outage {
 }
 
 /// Returns why the lane cannot be used any more.
-async fn probe_until_lost(lane: &mut Lane, probe_now: &Notify) -> String {
+async fn probe_until_lost(lane: &mut Lane, probe_now: &Notify, ping_every: Duration) -> String {
     loop {
         // Repeated, since the exporter of the metrics may have started later.
         metrics::set_redis_up(true);
         tokio::select! {
-            () = tokio::time::sleep(PING_EVERY) => {}
+            () = tokio::time::sleep(ping_every) => {}
             () = probe_now.notified() => {}
         }
         match tokio::time::timeout(ANSWER_WITHIN, lane.ping()).await {

@@ -3,7 +3,7 @@
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redis::{Cmd, FromRedisValue, RedisResult};
 use shim_runtime::background::BackgroundTasks;
@@ -13,7 +13,9 @@ use super::address::Address;
 use super::lane::Lane;
 use super::reconnector::{ConnectionState, Reconnector};
 use super::redis_error;
-use super::timeouts::{ANSWER_WITHIN, OPERATION_WITHIN};
+use super::timeouts::{
+    ANSWER_WITHIN, FIRST_CONNECTION_WITHIN, LOCAL_PING_EVERY, OPERATION_WITHIN, PING_EVERY,
+};
 use crate::error::Error;
 use crate::metrics;
 use crate::reply::Reply;
@@ -31,6 +33,7 @@ pub struct RedisConnection {
     address: Option<Arc<Address>>,
     /// The number of connections so far.
     generation: Arc<AtomicU64>,
+    opened_at: Instant,
 }
 
 impl std::fmt::Debug for RedisConnection {
@@ -45,15 +48,38 @@ impl std::fmt::Debug for RedisConnection {
 impl RedisConnection {
     /// Starts the reconnector, which ends with the shutdown. Without an address every call answers `NoRedis`.
     pub(crate) fn open(address: Option<Address>, background: &BackgroundTasks) -> Self {
+        Self::open_with_pings(address, PING_EVERY, background)
+    }
+
+    /// The same beside subscriptions to the same server, which ask for a [`Self::probe`] when they lose it.
+    pub(crate) fn open_beside_subscriptions(
+        address: Option<Address>,
+        background: &BackgroundTasks,
+    ) -> Self {
+        let is_local = address.as_ref().is_some_and(Address::is_local_socket);
+        let ping_every = if is_local {
+            LOCAL_PING_EVERY
+        } else {
+            PING_EVERY
+        };
+        Self::open_with_pings(address, ping_every, background)
+    }
+
+    fn open_with_pings(
+        address: Option<Address>,
+        ping_every: Duration,
+        background: &BackgroundTasks,
+    ) -> Self {
         let address = address.map(Arc::new);
         let mut connection = Self {
             state: None,
             probe_now: Arc::default(),
             address: address.clone(),
             generation: Arc::default(),
+            opened_at: Instant::now(),
         };
         if let Some(address) = address {
-            connection.state = Some(connection.start_reconnector(address, background));
+            connection.state = Some(connection.start_reconnector(address, ping_every, background));
         }
         connection
     }
@@ -61,13 +87,15 @@ impl RedisConnection {
     fn start_reconnector(
         &self,
         address: Arc<Address>,
+        ping_every: Duration,
         background: &BackgroundTasks,
     ) -> watch::Receiver<ConnectionState> {
         let down = ConnectionState::Down("not connected yet".to_owned());
         let (sender, state) = watch::channel(down);
         let reconnector = Arc::new(Reconnector {
-            address,
             state: sender,
+            ping_every,
+            address,
             probe_now: self.probe_now.clone(),
             generation: self.generation.clone(),
         });
@@ -89,7 +117,7 @@ impl RedisConnection {
     /// # Errors
     /// `NoRedis`, `Unavailable` or `Full`; the script's own refusals are in the reply.
     pub(crate) async fn call(&self, call: &Call<'_>) -> Result<Reply, Error> {
-        let mut lane = self.require_lane()?;
+        let mut lane = self.require_lane().await?;
         let asked = call.invoke(&mut lane);
         let began = Instant::now();
         let answer = tokio::time::timeout(ANSWER_WITHIN, asked).await;
@@ -99,9 +127,14 @@ impl RedisConnection {
 
     /// Runs a command that changes nothing.
     pub(crate) async fn query<T: FromRedisValue>(&self, cmd: &Cmd) -> Result<T, Error> {
-        let mut lane = self.require_lane()?;
+        let mut lane = self.require_lane().await?;
         let asked = cmd.query_async(&mut lane);
         self.finish_call(tokio::time::timeout(ANSWER_WITHIN, asked).await)
+    }
+
+    /// Asks for a ping at once, whenever something tells that the server may be gone.
+    pub(crate) fn probe(&self) -> Arc<Notify> {
+        self.probe_now.clone()
     }
 
     /// Grows with every new connection. BullMQ has connections of its own to the same Redis, and looks for its address
@@ -132,8 +165,22 @@ impl RedisConnection {
     }
 
     /// The lane for a call. The metrics count a call without one as an error.
-    fn require_lane(&self) -> Result<Lane, Error> {
+    async fn require_lane(&self) -> Result<Lane, Error> {
+        if self.lane().is_err() && self.generation() == 0 {
+            self.first_connection().await;
+        }
         self.lane().inspect_err(metrics::count_redis_error)
+    }
+
+    /// Waits for the first connection of a process that has just started, and for no later one: a Redis that starts beside
+    /// it listens within some milliseconds.
+    async fn first_connection(&self) {
+        let Some(mut state) = self.state.clone() else {
+            return;
+        };
+        let left = FIRST_CONNECTION_WITHIN.saturating_sub(self.opened_at.elapsed());
+        let is_up = |state: &ConnectionState| matches!(state, ConnectionState::Up(_));
+        let _ = tokio::time::timeout(left, state.wait_for(is_up)).await;
     }
 
     fn lane(&self) -> Result<Lane, Error> {
@@ -160,6 +207,7 @@ impl RedisConnection {
             }
             Err(_) => {
                 metrics::count_redis_timeout();
+                self.probe_now.notify_one();
                 Err(Error::Unavailable(format!(
                     "Redis did not answer within {ANSWER_WITHIN:?}"
                 )))

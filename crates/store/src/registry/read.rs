@@ -168,6 +168,15 @@ impl Registry {
         self.connection.query::<u64>(&forget).await.map(drop)
     }
 
+    /// How many workers are neither gone nor dead.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn count_living(&self) -> Result<u64, Error> {
+        let count = cmd("ZCARD").arg(self.slot.key("living")).to_owned();
+        self.connection.query(&count).await
+    }
+
     /// The present end of the history.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::try_join_all;
 use redis::cmd;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,9 @@ use super::class::Class;
 use super::task_store::Tasks;
 use crate::error::Error;
 use crate::sizes::{KindSize, Measured, Usage};
+
+/// The sets of what is not settled: jobs, messages to BullMQ and to sessions, and tasks whose jobs are to be called off.
+const UNSETTLED: [&str; 4] = ["live", "outbox", "owed", "disowned"];
 
 /// What waits first in a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -280,6 +284,19 @@ impl Tasks {
     pub async fn live_jobs(&self) -> Result<u64, Error> {
         let count = cmd("ZCARD").arg(self.runner.slot.key("live")).to_owned();
         self.runner.connection.query(&count).await
+    }
+
+    /// Whether nothing is left that time or the end of a worker could change: no job lives, and nothing is to be relayed,
+    /// sent again or called off.
+    ///
+    /// # Errors
+    /// As the store fails.
+    pub async fn is_at_rest(&self) -> Result<bool, Error> {
+        let counts = UNSETTLED.map(|set| {
+            let count = cmd("ZCARD").arg(self.runner.slot.key(set)).to_owned();
+            async move { self.runner.connection.query::<u64>(&count).await }
+        });
+        Ok(try_join_all(counts).await?.iter().all(|count| *count == 0))
     }
 
     /// Notes what the store takes of Redis's memory.

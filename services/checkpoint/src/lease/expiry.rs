@@ -15,8 +15,11 @@ use crate::domain::cause::StreamEnd;
 use crate::error::Error;
 use crate::store::{Owner, Store};
 
-/// How late an expired lease may be noticed.
-const CHECK_INTERVAL: Duration = Duration::from_millis(250);
+/// The longest time between two checks. A lease that is known at a check is looked at when it runs out, not later; one that
+/// begins after it lasts longer than this, unless it was configured shorter.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The shortest, and how late a lease may be noticed that was shortened meanwhile.
+const SHORTEST_WAIT: Duration = Duration::from_millis(250);
 
 /// Gives every session that was active when the service last stopped one lease to come back in; those of another
 /// boot are interrupted at once, but for those whose clients tell of themselves: their transcripts take time
@@ -47,11 +50,16 @@ pub(crate) async fn inherit_active(store: &Store, leases: &Leases) -> Result<(),
 /// Interrupts sessions whose leases run out, until the shutdown begins. Failures are logged and tried again: the
 /// session stays active in the database, and the next start of the service inherits it.
 pub(crate) async fn run(store: Store, leases: Arc<Leases>, shutdown: Shutdown) {
-    let mut tick = tokio::time::interval(CHECK_INTERVAL);
     loop {
+        let wait = leases.next_check(Instant::now());
+        let wait = wait.clamp(
+            SHORTEST_WAIT,
+            LONGEST_WAIT.min(leases.ttl() / 2).max(SHORTEST_WAIT),
+        );
+        leases.expect_check_in(wait);
         tokio::select! {
             () = shutdown.wait() => return,
-            _ = tick.tick() => {}
+            () = tokio::time::sleep(wait) => {}
         }
         for (session, lease) in leases.take_expired(Instant::now()) {
             let owner = Owner {

@@ -12,9 +12,9 @@ use uuid::Uuid;
 use super::oom::oom_kills;
 use crate::store::Owner;
 
-/// Checks of the table come far more often. A longer pause between two of them is time in which this process did not run:
-/// the machine slept, or the process was stopped. No owner could be heard then.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A check of the table comes when it was planned. One that is later by more did not run in time: the machine slept, or the
+/// process was stopped. No owner could be heard then.
+const LATEST: Duration = Duration::from_secs(1);
 
 /// A client on another machine that tells of itself, idle for this long, is taken for gone.
 const LONGEST_UNSEEN: Duration = Duration::from_secs(3_600);
@@ -78,8 +78,15 @@ pub(crate) struct Leases {
     by_session: Mutex<HashMap<SessionId, Lease>>,
     /// Processes whose end is waited for.
     pub(super) awaited: Mutex<HashSet<(u32, u64)>>,
-    /// When the table was last checked for leases that ran out.
-    checked_at: Mutex<Instant>,
+    checks: Mutex<Checks>,
+}
+
+/// The checks of the table for leases that ran out.
+#[derive(Debug)]
+struct Checks {
+    last: Instant,
+    /// When the next one is planned.
+    due: Instant,
 }
 
 /// What a sign of life found.
@@ -99,7 +106,10 @@ impl Leases {
             ttl,
             by_session: Mutex::default(),
             awaited: Mutex::default(),
-            checked_at: Mutex::new(Instant::now()),
+            checks: Mutex::new(Checks {
+                last: Instant::now(),
+                due: Instant::now(),
+            }),
         }
     }
 
@@ -256,7 +266,7 @@ impl Leases {
     pub(super) fn take_expired(&self, now: Instant) -> Vec<(SessionId, Lease)> {
         let pause = self.pause_until(now);
         let mut leases = self.lock();
-        if pause > LONGEST_PAUSE {
+        if !pause.is_zero() {
             tracing::info!(
                 ?pause,
                 "this process did not run; every lease is extended by that"
@@ -272,15 +282,37 @@ impl Leases {
         leases.extract_if(|_, lease| is_expired(lease)).collect()
     }
 
-    /// The time since the check before.
+    /// How long it is until the first of the leases that are known now runs out, if nobody renews it.
+    pub(super) fn next_check(&self, now: Instant) -> Duration {
+        let left = |lease: &Lease| {
+            let ttl = lease.longest_silence(self.ttl)?;
+            Some((lease.last_seen + ttl).saturating_duration_since(now))
+        };
+        let leases = self.lock();
+        leases
+            .values()
+            .filter_map(left)
+            .min()
+            .unwrap_or(Duration::MAX)
+    }
+
+    /// The next check is planned after this time.
+    pub(super) fn expect_check_in(&self, wait: Duration) {
+        self.checks().due = Instant::now() + wait;
+    }
+
+    fn checks(&self) -> MutexGuard<'_, Checks> {
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time since the check before, if this process did not run in some of it; else zero. How much of it is unknown: an
+    /// owner that is gone is noticed later rather than one that lives is taken for gone.
     fn pause_until(&self, now: Instant) -> Duration {
-        let mut checked_at = self
-            .checked_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let pause = now.saturating_duration_since(*checked_at);
-        *checked_at = now;
-        pause
+        let mut checks = self.checks();
+        let since = now.saturating_duration_since(checks.last);
+        let is_late = now > checks.due + LATEST;
+        (checks.last, checks.due) = (now, now);
+        if is_late { since } else { Duration::ZERO }
     }
 
     /// Whether a stream holds the session.

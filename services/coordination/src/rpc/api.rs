@@ -7,10 +7,14 @@ use shim_store::places::{AdmittedPlace, PlaceKind};
 use shim_store::tasks::LineageLimits;
 use shim_store::{Error, Store};
 
+use crate::attention::Attention;
+
 /// The service behind its RPCs. Clones share one service.
 #[derive(Clone)]
 pub(crate) struct Api {
     pub(crate) store: Store,
+    /// Woken by every call that begins work.
+    pub(crate) attention: Attention,
     /// Owns the background tasks, those behind open streams among them.
     pub(crate) background: BackgroundTasks,
     /// The heartbeat interval that workers receive, and the silence after which a worker is dead.

@@ -18,6 +18,7 @@ pub(super) async fn handle(
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
     let worker = decode(request)?;
 
+    api.attention.wake();
     let registry_config = api.registry_config;
     let registry = &api.store.registry;
     let worker = registry

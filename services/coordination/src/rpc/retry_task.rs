@@ -20,6 +20,7 @@ pub(super) async fn handle(
     fields.finish()?;
 
     let idempotency_key = IdempotencyKey::for_request(&request.request_id, &request);
+    api.attention.wake();
     let tasks = &api.store.tasks;
     let (task, retried) = match schedule_of(api, &task_id).await? {
         Some((schedule_id, next_run)) => {

@@ -57,6 +57,7 @@ pub(super) async fn handle(
     let mut notes = schedule.notes(submission.root.overlap());
     notes.extend(unserved(api, &submission).await);
 
+    api.attention.wake();
     let job = api
         .store
         .tasks

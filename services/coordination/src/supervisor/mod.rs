@@ -15,6 +15,7 @@ use shim_runtime::lifecycle::Shutdown;
 use shim_store::Store;
 use shim_store::tasks::SweepConfig;
 
+use crate::attention::Attention;
 use crate::config::TaskSettings;
 use crate::leader::Leader;
 
@@ -23,11 +24,17 @@ pub(crate) struct Supervisor {
     store: Store,
     sweep_config: SweepConfig,
     leader: Leader,
+    attention: Attention,
     shutdown: Shutdown,
 }
 
 impl Supervisor {
-    pub(crate) fn new(store: Store, settings: &TaskSettings, shutdown: Shutdown) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        settings: &TaskSettings,
+        attention: Attention,
+        shutdown: Shutdown,
+    ) -> Self {
         let slot = store.tasks.slot().clone();
         Self {
             leader: Leader::new(store.clone(), slot, "supervisor", shutdown.clone()),
@@ -38,16 +45,18 @@ impl Supervisor {
                 keep_jobs: settings.max_finished_jobs,
                 keep_dead_letters: settings.max_dead_letters,
             },
+            attention,
             shutdown,
         }
     }
 
-    /// Supervises whenever this process leads, until the shutdown.
+    /// Supervises whenever this process leads and there is something to supervise, until the shutdown.
     pub(crate) async fn run(mut self) {
-        while let Some(term) = self.leader.lead().await {
+        while let Some(term) = self.leader.lead_when_needed(&self.attention).await {
             tokio::select! {
                 lost = term.renew_until_lost() => tracing::debug!(%lost, "another process may supervise"),
                 () = self.supervise() => {}
+                () = self.attention.not_needed() => {}
                 () = self.shutdown.wait() => {}
             }
             term.end().await;

@@ -79,7 +79,7 @@ impl Matcher {
         let matching = async {
             while !shutdown.is_begun() {
                 tokio::select! {
-                    () = triggers.wait(&wait_queue.arrived) => {}
+                    () = triggers.wait(&wait_queue) => {}
                     () = shutdown.wait() => return,
                 }
                 let round_number = wait_queue.begin_round();

@@ -1,7 +1,7 @@
 //! The distributor: workers that wait for a task are matched with tasks that wait for a worker.
 //!
 //! The waiting workers are kept in this process. A round begins when a task becomes ready, when a worker arrives, and twenty
-//! times a second; it matches as many as it can. The store's claim makes sure that one worker gets a task. A claim without
+//! times a second while one waits; it matches as many as it can. The store's claim makes sure that one worker gets a task. A claim without
 //! files takes four round trips to Redis: the registry's record of the worker, the heads of the queues, BullMQ's job and
 //! the claim. While Redis is away the waiting workers wait on; a new call fails within a second.
 

@@ -8,6 +8,8 @@ use shim_store::{Error, Store, Topic};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
+use super::wait_queue::WaitQueue;
+
 /// How often a round begins by itself: a publication may get lost, and none says that a delay is over.
 const ROUND_EVERY: Duration = Duration::from_millis(50);
 /// How often the list of queues is read by itself.
@@ -72,11 +74,15 @@ impl<'a> Triggers<'a> {
         }
     }
 
-    /// Waits until a round may find something.
-    pub(super) async fn wait(&self, arrived: &Notify) {
+    /// Waits until a round may find something. While no worker waits, only the arrival of one begins a round: it looks at
+    /// all queues, so no notice is needed meanwhile.
+    pub(super) async fn wait(&self, wait_queue: &WaitQueue) {
+        if wait_queue.is_empty() {
+            return wait_queue.arrived.notified().await;
+        }
         let local_notify = self.store.tasks.wakeup().local_notify();
         tokio::select! {
-            () = arrived.notified() => {}
+            () = wait_queue.arrived.notified() => {}
             () = local_notify.notified() => {}
             () = self.notifications.received.notified() => {}
             () = sleep(ROUND_EVERY) => {}

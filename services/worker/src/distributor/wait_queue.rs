@@ -132,6 +132,11 @@ impl WaitQueue {
         }
     }
 
+    /// Whether no worker waits. One that comes from here on tells by `arrived`.
+    pub(super) fn is_empty(&self) -> bool {
+        locked(&self.waiters).is_empty()
+    }
+
     /// Begins a round; it sees all waiters that were added before.
     pub(super) fn begin_round(&self) -> u64 {
         self.rounds_begun.fetch_add(1, Ordering::SeqCst) + 1
