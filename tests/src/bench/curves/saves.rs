@@ -52,6 +52,10 @@ async fn at(decisions: usize) -> [f64; 3] {
     let before = folder_bytes(&temp.data_dir());
     service = Service::start(&temp.data_dir()).await;
     client = service.client();
+    // The first save of a service that has just started reads what the others find in its memory.
+    calls::save(&mut client, &session, state.clone())
+        .await
+        .expect("a save goes through");
     let mut saves = Latencies::default();
     for number in 0..SAVES {
         state.progress = count(number) / 100.0;
@@ -85,7 +89,7 @@ async fn at(decisions: usize) -> [f64; 3] {
         clippy::cast_precision_loss,
         reason = "a folder is far below 2^52 bytes"
     )]
-    let bytes = grown as f64 / count(SAVES);
+    let bytes = grown as f64 / count(SAVES + 1);
     [bytes, saves.percentile_ms(50), restores.percentile_ms(50)]
 }
 

@@ -10,17 +10,17 @@ const LEFT: f64 = 90.0;
 const RIGHT: f64 = 24.0;
 const TOP: f64 = 40.0;
 const BOTTOM: f64 = 46.0;
-const STYLE: &str = "svg{background:#fff;color:#222;font:13px sans-serif}text{fill:currentColor}\
+const STYLE: &str = "svg{color:#222;font:13px sans-serif}.paper{fill:#fff}text{fill:currentColor}\
     .grid{stroke:currentColor;stroke-opacity:.18}.line{stroke:#0a7bbb;stroke-width:2;fill:none}.dot{fill:#0a7bbb}\
     .knee{fill:none;stroke:#d1580d;stroke-width:2}\
-    @media(prefers-color-scheme:dark){svg{background:#161616;color:#e6e6e6}.line{stroke:#5ab8ee}.dot{fill:#5ab8ee}}";
+    @media(prefers-color-scheme:dark){svg{color:#e6e6e6}.paper{fill:#161616}.line{stroke:#5ab8ee}.dot{fill:#5ab8ee}}";
 
 /// The picture.
 pub(super) fn draw(curve: &Curve) -> String {
     let panels = u32::try_from(curve.lines.len()).unwrap_or(u32::MAX);
     let height = PANEL * f64::from(panels);
     let mut svg = format!(
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"><style>{STYLE}</style>"#
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"><style>{STYLE}</style><rect class="paper" width="{WIDTH}" height="{height}"/>"#
     );
     let mut y = 0.0;
     for line in &curve.lines {
