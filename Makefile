@@ -1,7 +1,7 @@
 # `make run` shows everything; `make test` proves it. Both install what is missing and can be repeated at will.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick bench chaos fuzz evolution-suite secrets-report compose-test deny mcpb install
+.PHONY: help run test quick bench bench-check curves soak chaos fuzz evolution-suite secrets-report compose-test deny mcpb install
 
 # Cargo's folder, wherever the person has it.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
@@ -12,6 +12,11 @@ CLAUDE := $(TARGET)/claude
 AREA   ?=
 PANEL  ?= checkpoint
 ROUNDS ?=
+# Figures whose name holds this; curves whose name holds this.
+ONLY   ?=
+UPDATE ?=
+LARGEST ?= 1000000
+MINUTES ?= 60
 SEED   ?= 1
 # What is fuzzed, and for how long each.
 FUZZ   ?= frames stream_json token_file plans archives globs schedules transcripts redactor
@@ -43,11 +48,27 @@ quick: ## Run what takes under a minute: unit tests and fast stories
 	$(BUILD)
 	$(NEXTEST) --profile quick
 
-bench: ## Measure against the peers of each promise; results in target/bench: AREA=coordination
+MEASURE := SHIM_BIN=$(TARGET)/release/shim SHIM_PYTHON=$(VENV)/bin/python SHIM_NODE=$(NODE) $(TARGET)/release
+
+bench: ## Measure against the peers of each promise; results in target/bench: AREA=coordination ONLY="PutState, compare"
 	@deploy/local/setup.sh test $(VENV) $(NODE) $(CLAUDE)
 	@cargo build --release --quiet --package shim --package shim-tests
-	@SHIM_BIN=$(TARGET)/release/shim SHIM_PYTHON=$(VENV)/bin/python SHIM_NODE=$(NODE) \
-		$(TARGET)/release/bench $(AREA)
+	@$(MEASURE)/bench $(AREA) --only "$(ONLY)"
+
+bench-check: ## Measure, and say what slipped by more than 10 % beside its peer; UPDATE=1 keeps the figures instead
+	@deploy/local/setup.sh test $(VENV) $(NODE) $(CLAUDE)
+	@cargo build --release --quiet --package shim --package shim-tests
+	@$(MEASURE)/bench $(or $(AREA),checkpoint gateway coordination tasks idle) $(if $(UPDATE),--update,--check)
+
+curves: ## Measure cost against size; tables, and pictures in target/bench/curves: ONLY=saves LARGEST=10000
+	@deploy/local/setup.sh test $(VENV) $(NODE) $(CLAUDE)
+	@cargo build --release --quiet --package shim --package shim-tests
+	@$(MEASURE)/curves --only "$(ONLY)" --largest $(LARGEST)
+
+soak: ## Load a stack for an hour and fail if something grows; target/bench/soak.json: MINUTES=60
+	@deploy/local/setup.sh test $(VENV) $(NODE) $(CLAUDE)
+	@cargo build --release --quiet --package shim --package shim-tests
+	@$(MEASURE)/soak --minutes $(MINUTES)
 
 evolution-suite: ## Evolve real packages from npm and run their own tests; figures in target/evolution-suite: ONLY=qs,avvio
 	@deploy/local/setup.sh test $(VENV) $(NODE) $(CLAUDE)

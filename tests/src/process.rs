@@ -1,5 +1,9 @@
 //! Looks at processes and signals them, by id only.
 
+use std::iter::Sum;
+use std::ops::Sub;
+use std::time::Duration;
+
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -82,4 +86,73 @@ pub fn relative(pid: u32, program_or_text: &str) -> Option<u32> {
             || String::from_utf8_lossy(&line).contains(program_or_text)
     };
     family(pid).into_iter().find(is_wanted)
+}
+
+/// What the scheduler gave to a process, all its threads together.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Scheduled {
+    /// Time on a processor.
+    pub run: Duration,
+    /// Times a thread went to sleep by itself, which is how often one was woken.
+    pub switches: u64,
+}
+
+impl Sub for Scheduled {
+    type Output = Self;
+
+    fn sub(self, before: Self) -> Self {
+        Self {
+            run: self.run.saturating_sub(before.run),
+            switches: self.switches.saturating_sub(before.switches),
+        }
+    }
+}
+
+impl Sum for Scheduled {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            run: sum.run + one.run,
+            switches: sum.switches + one.switches,
+        })
+    }
+}
+
+/// What the scheduler gave to `pid` so far: `/proc/PID/task/*/schedstat` and `status`. Threads that ended do not count.
+#[must_use]
+pub fn scheduled(pid: u32) -> Scheduled {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let of_thread = |thread: std::fs::DirEntry| {
+        let read =
+            |name: &str| std::fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+        let nanos = read("schedstat")
+            .split_ascii_whitespace()
+            .next()
+            .and_then(|nanos| nanos.parse().ok());
+        let status = read("status");
+        let switches = status.lines().find_map(|line| {
+            let count = line.strip_prefix("voluntary_ctxt_switches:")?;
+            count.trim().parse().ok()
+        });
+        Scheduled {
+            run: Duration::from_nanos(nanos.unwrap_or(0)),
+            switches: switches.unwrap_or(0),
+        }
+    };
+    threads.map(of_thread).sum()
+}
+
+/// The sum of the lines of `/proc/PID/smaps_rollup` that begin with `field`, in bytes; 0 if the process is gone.
+#[must_use]
+pub fn rollup_bytes(pid: u32, field: &str) -> u64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let lines = rollup.lines().filter(|line| line.starts_with(field));
+    let kib = lines.filter_map(|line| line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok());
+    kib.sum::<u64>() * 1024
+}
+
+/// The files that a process has open; 0 if it is gone.
+#[must_use]
+pub fn open_files(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
 }

@@ -19,6 +19,7 @@ const TASKS: usize = 100_000;
 const BATCH_TASKS: usize = 10_000;
 /// Jobs of the peer: each costs the same.
 const PEER_JOBS: usize = 20_000;
+const QUEUED_BYTES: f64 = 1_000.0;
 const FINISHED_BYTES: f64 = 2_048.0;
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
@@ -66,7 +67,8 @@ pub(super) async fn measure(progress: &impl Fn(&str)) -> Vec<Figure> {
         .target(">= 0.8x the first", last >= 0.8 * first),
         Figure::new("100,000 queued tasks, processed", processed, "1/s"),
         Figure::new("memory of a queued task", queued, "bytes")
-            .beside("bullmq-official", peer_queued),
+            .beside("bullmq-official", peer_queued)
+            .at_most(QUEUED_BYTES),
         Figure::new("memory of a finished task", finished, "bytes")
             .beside("bullmq-official", peer_finished)
             .at_most(FINISHED_BYTES),
@@ -111,7 +113,7 @@ async fn wait_for_empty_outbox(service: &Service) {
 }
 
 /// Bytes that Redis has given out, without what its buffers and copies take.
-fn used_memory(redis: &Redis) -> f64 {
+pub(in crate::bench) fn used_memory(redis: &Redis) -> f64 {
     let info = redis.command(&["INFO", "memory"]);
     let info = info.expect("Redis tells of its memory");
     let lines = info.text().unwrap_or_default();

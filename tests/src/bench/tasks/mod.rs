@@ -8,11 +8,14 @@ mod backlog;
 mod bench_workers;
 mod node_peer;
 mod official;
+mod one_lane;
 mod ours;
 mod retry;
 mod side;
 mod tree;
 
+pub(super) use backlog::used_memory;
+pub(super) use ours::submit_all;
 use shim_redis_harness::Redis;
 
 use super::figure::Figure;
@@ -74,6 +77,13 @@ pub async fn measure(progress: impl Fn(&str)) -> Vec<Figure> {
         figures.extend(named(tree, appendfsync));
     }
     drop(env);
+    for appendfsync in SETTINGS {
+        progress(&format!("one lane, appendfsync {appendfsync}"));
+        let launch = shim_redis_harness::Launch::new();
+        let redis = launch.setting("appendfsync", appendfsync).start();
+        let lane = one_lane::measure(&redis, appendfsync).await;
+        figures.extend(named(lane, appendfsync));
+    }
     let backlog = backlog::measure(&progress).await;
     figures.extend(named(backlog, APPENDFSYNC));
     figures
@@ -100,6 +110,7 @@ impl BenchEnv {
         let mut figures = Vec::new();
         for (name, ours) in [("single tasks", singles), ("graphs of 100 tasks", graphs)] {
             for ((peer, share), theirs) in [(OFFICIAL, official), (NODE, node)] {
+                let share = side::goal(peer, appendfsync).unwrap_or(share);
                 figures.extend(side::throughput(name, peer, share, ours, theirs));
             }
         }

@@ -20,7 +20,16 @@ impl NodePeer {
 
     /// Submits all jobs, then processes them.
     pub(super) async fn turn(&mut self) -> TaskTurn {
-        let order = json!({"run": JOBS, "concurrency": CONCURRENCY, "batch": BATCH});
+        self.run(JOBS, CONCURRENCY).await
+    }
+
+    /// Submits `jobs`, then processes one after the other.
+    pub(super) async fn lane(&mut self, jobs: usize) -> TaskTurn {
+        self.run(jobs, 1).await
+    }
+
+    async fn run(&mut self, jobs: usize, concurrency: usize) -> TaskTurn {
+        let order = json!({"run": jobs, "concurrency": concurrency, "batch": BATCH});
         self.0.order(&order).await;
         let message = self.0.next().await;
         let seconds = |name: &str| message[name].as_f64().expect("the script tells seconds");

@@ -50,7 +50,7 @@ pub(super) async fn turn(service: &Service, workers: &BenchWorkers, shape: JobSh
 }
 
 /// Submits `count` jobs, many at once; returns one of the last.
-pub(super) async fn submit_all(
+pub(in crate::bench) async fn submit_all(
     service: &Service,
     count: usize,
     job: fn(usize) -> SubmitTaskRequest,
