@@ -48,11 +48,7 @@ pub(super) fn take(
 ) -> Option<TreeSignature> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
     let git_dir = top.join(".git");
-    let is_covered = !UNSEEN.iter().any(|setting| configuration.mentions(setting))
-        && !top.join(".gitmodules").exists()
-        && !git_dir.join("refs/replace").exists()
-        && !git_dir.join("info/grafts").exists();
-    if !is_covered {
+    if !is_covered(top, &git_dir, configuration) {
         return None;
     }
     let mut walk = Walk {
@@ -78,9 +74,17 @@ pub(super) fn take(
         walk.add_file(&file)?;
     }
     walk.add_folder(top, &mut Vec::new())?;
-    let is_fine = walk.newest.subsec_nanos() % 1_000_000 != 0;
+    let is_fine = !walk.newest.subsec_nanos().is_multiple_of(1_000_000);
     let margin = if is_fine { FINE_CLOCK } else { COARSE_CLOCK };
     (walk.newest.saturating_add(margin) < now).then(|| TreeSignature(walk.hasher.finalize()))
+}
+
+/// Whether git's answer depends on nothing beside what a signature is made of.
+fn is_covered(top: &Path, git_dir: &Path, configuration: &Configuration) -> bool {
+    !UNSEEN.iter().any(|setting| configuration.mentions(setting))
+        && !top.join(".gitmodules").exists()
+        && !git_dir.join("refs/replace").exists()
+        && !git_dir.join("info/grafts").exists()
 }
 
 /// The excludes and attributes of the user and of the machine where no setting names others; see gitignore(5) and

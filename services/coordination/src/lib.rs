@@ -67,9 +67,38 @@ pub struct Service {
 #[must_use]
 pub fn build(config: &Config, store: Store, shutdown: &Shutdown) -> Service {
     let background = BackgroundTasks::new("coordination", shutdown);
-    let registry_config = config.store.registry;
-    let (tasks, dead_after) = (config.tasks, registry_config.dead_after);
     let attention = Attention::new();
+    supervise(&background, config, &store, &attention, shutdown);
+    background.spawn_restarting("process_watch", {
+        let (store, shutdown) = (store.clone(), shutdown.clone());
+        move || ProcessWatch::new(store.clone(), shutdown.clone()).run()
+    });
+    background.spawn_restarting("gauges", {
+        let (store, shutdown) = (store.clone(), shutdown.clone());
+        move || GaugeSampler::new(store.clone(), shutdown.clone()).run()
+    });
+    Service {
+        api: Api {
+            store,
+            attention,
+            background,
+            registry_config: config.store.registry,
+            lineage: config.tasks.lineage,
+            max_dead_letters: config.tasks.max_dead_letters,
+            starts_analysis: false,
+        },
+    }
+}
+
+/// The tasks that act where workers or jobs are in trouble, and what says whether there is anything to act on.
+fn supervise(
+    background: &BackgroundTasks,
+    config: &Config,
+    store: &Store,
+    attention: &Attention,
+    shutdown: &Shutdown,
+) {
+    let (tasks, dead_after) = (config.tasks, config.store.registry.dead_after);
     background.spawn_restarting("attention", {
         let (attention, store, shutdown) = (attention.clone(), store.clone(), shutdown.clone());
         move || attention.clone().run(store.clone(), shutdown.clone())
@@ -87,30 +116,11 @@ pub fn build(config: &Config, store: Store, shutdown: &Shutdown) -> Service {
             .run()
         }
     });
-    background.spawn_restarting("process_watch", {
-        let (store, shutdown) = (store.clone(), shutdown.clone());
-        move || ProcessWatch::new(store.clone(), shutdown.clone()).run()
-    });
     background.spawn_restarting("supervisor", {
         let (store, shutdown) = (store.clone(), shutdown.clone());
         let attention = attention.clone();
         move || Supervisor::new(store.clone(), &tasks, attention.clone(), shutdown.clone()).run()
     });
-    background.spawn_restarting("gauges", {
-        let (store, shutdown) = (store.clone(), shutdown.clone());
-        move || GaugeSampler::new(store.clone(), shutdown.clone()).run()
-    });
-    Service {
-        api: Api {
-            store,
-            attention,
-            background,
-            registry_config,
-            lineage: config.tasks.lineage,
-            max_dead_letters: config.tasks.max_dead_letters,
-            starts_analysis: false,
-        },
-    }
 }
 
 impl Service {

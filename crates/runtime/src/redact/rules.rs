@@ -5,6 +5,7 @@
 //! A rule is tried only on texts that hold one of its words; one pass over the text finds the words of all rules. A
 //! pattern's first group is the secret; the text around it stays readable.
 
+mod candidates;
 mod cookies;
 mod index;
 mod message_words;
@@ -13,48 +14,11 @@ mod surroundings;
 mod table;
 mod vendors;
 
-use std::sync::LazyLock;
-
 use super::{marks, named, names};
-use index::WordIndex;
+pub(super) use candidates::candidates;
 pub(super) use message_words::MessageWords;
 pub(super) use rule::Rule;
 pub(super) use rule::VENDOR;
-
-/// What is found by other means than a pattern.
-static FOUND: [Rule; 2] = [
-    Rule::found_by(cookies::RULE, cookies::WORDS, cookies::find),
-    Rule::found_by("named", named::WORDS, named::find),
-];
-
-const COUNT: usize =
-    vendors::RULES.len() + table::RULES.len() + surroundings::RULES.len() + FOUND.len();
-
-/// All rules in the order they are applied. Ours are first: the set knows the length of a key, and may end inside one that
-/// has become longer.
-fn all() -> impl Iterator<Item = &'static Rule> {
-    let ours = table::RULES.iter().chain(&surroundings::RULES);
-    ours.chain(&FOUND).chain(&vendors::RULES)
-}
-
-static INDEX: LazyLock<Option<WordIndex>> = LazyLock::new(|| WordIndex::new(all()));
-
-/// The rules with a say about a text, in their order.
-pub(super) fn candidates(bytes: &[u8]) -> impl Iterator<Item = &'static Rule> + use<> {
-    let mut candidates = [false; COUNT];
-    let mut count = 0;
-    if let Some(index) = INDEX.as_ref() {
-        for word in index.words(bytes) {
-            candidates[word.rule] = true;
-            count = COUNT;
-        }
-    }
-    // Most texts hold no word of any rule: hundreds of rules are then not looked through.
-    all()
-        .take(count)
-        .zip(candidates)
-        .filter_map(|(rule, is_candidate)| is_candidate.then_some(rule))
-}
 
 /// The last place in a text, not after `end`, that no secret spans; better the end of a line than the middle. If one
 /// spans all of it, the first place after.

@@ -163,13 +163,8 @@ impl Server {
         self.readiness.report(&self.names, &self.health).await;
         metrics::init_series_for(&self.names);
         let Listeners { tcp, unix, probes } = listeners;
-        let auth = self.auth.clone();
-        let on_probes = serve_probes(
-            probes,
-            self.readiness.clone(),
-            auth.clone(),
-            shutdown.clone(),
-        );
+        let (auth, readiness) = (self.auth.clone(), self.readiness.clone());
+        let on_probes = serve_probes(probes, readiness, auth.clone(), shutdown.clone());
         let deadline = drain_deadline(&self.readiness, &self.names, &self.health, &shutdown);
         let grpc = Grpc {
             routes: self.routes.prepare(),
@@ -253,17 +248,12 @@ impl Grpc {
         let on_tcp = async {
             let Some(tcp) = tcp else { return Ok(()) };
             let incoming = connections::accept(tcp, self.connections);
+            let server = server(KEEP_ALIVE);
             match self.tls {
-                None => {
-                    server(KEEP_ALIVE)
-                        .serve_with_incoming_shutdown(incoming, end())
-                        .await
-                }
+                None => server.serve_with_incoming_shutdown(incoming, end()).await,
                 Some(tls) => {
                     let incoming = handshakes::accept_tls(incoming, tls);
-                    server(KEEP_ALIVE)
-                        .serve_with_incoming_shutdown(incoming, end())
-                        .await
+                    server.serve_with_incoming_shutdown(incoming, end()).await
                 }
             }
         };

@@ -97,6 +97,21 @@ fn a_comparison_meets_what_may_overlap_and_nothing_else() {
     assert_eq!(compared("**/7.rs"), 1_000);
 }
 
+fn assert_same_conflicts(table: &LeaseTable, all: &[FileLease], wanted: Pattern) {
+    let shown = format!("{wanted:?}");
+    let spec = LeaseSpec {
+        holder: "me".into(),
+        mode: Exclusive,
+        patterns: vec![wanted],
+    };
+    let mut found = in_the_way(table, &spec);
+    let expected = leases::conflicts(all, &spec).into_iter();
+    let mut expected: Vec<_> = expected.map(|conflict| conflict.lease.lease_id).collect();
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected, "{shown}");
+}
+
 /// What the table finds is what a comparison with every lease finds, whatever came and went.
 #[test]
 fn the_table_finds_what_a_look_at_every_lease_finds() {
@@ -104,7 +119,7 @@ fn the_table_finds_what_a_look_at_every_lease_finds() {
         "a", "b", "a.rs", "*", "**", "*.rs", "{a,b}", "[ab]", "a*", "?",
     ];
     let seed: u64 = rand::random();
-    println!("SEED={seed}");
+    eprintln!("SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let pattern = |rng: &mut StdRng| {
         let names: Vec<_> = (0..rng.random_range(1..5))
@@ -118,19 +133,7 @@ fn the_table_finds_what_a_look_at_every_lease_finds() {
         let Ok(wanted) = Pattern::parse(&one) else {
             continue;
         };
-        let spec = LeaseSpec {
-            holder: "me".into(),
-            mode: Exclusive,
-            patterns: vec![wanted],
-        };
-        let mut found = in_the_way(&table, &spec);
-        let mut expected: Vec<_> = leases::conflicts(&all, &spec)
-            .into_iter()
-            .map(|conflict| conflict.lease.lease_id)
-            .collect();
-        found.sort_unstable();
-        expected.sort_unstable();
-        assert_eq!(found, expected, "{one}");
+        assert_same_conflicts(&table, &all, wanted);
         let id = rng.random_range(0..40).to_string();
         table.remove(&id);
         all.retain(|lease| lease.lease_id != id);

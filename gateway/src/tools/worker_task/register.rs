@@ -88,12 +88,13 @@ fn render(worker: &Worker) -> Page {
     ))
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use shim_runtime::process;
 
     use super::*;
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_worker_outlives_its_gateway_only_in_a_client_that_names_its_conversation() {
         let mut client = ClientInfo {

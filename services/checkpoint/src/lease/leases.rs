@@ -15,7 +15,6 @@ use crate::store::Owner;
 /// A check of the table comes when it was planned. One that is later by more did not run in time: the machine slept, or the
 /// process was stopped. No owner could be heard then.
 const LATEST: Duration = Duration::from_secs(1);
-
 /// A client on another machine that tells of itself, idle for this long, is taken for gone.
 const LONGEST_UNSEEN: Duration = Duration::from_secs(3_600);
 

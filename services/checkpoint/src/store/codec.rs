@@ -5,6 +5,7 @@
 //! state that shares nothing is one frame.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 
 use prost::Message;
@@ -139,12 +140,15 @@ impl PlainState {
             let part = match (known, hash.filter(|hash| base.pieces.contains(hash))) {
                 (Some(row_id), _) => SharedPart::Known(Part::Segment(*row_id)),
                 (None, Some(hash)) => {
-                    if !new_at.contains_key(&hash) {
-                        let frame = compress(piece, level)?;
-                        new_at.insert(hash, shared.new.len());
-                        shared.new.push(NewSegment { hash, frame });
-                    }
-                    SharedPart::New(new_at.get(&hash).copied().unwrap_or_default())
+                    let at = match new_at.entry(hash) {
+                        Entry::Occupied(at) => *at.get(),
+                        Entry::Vacant(place) => {
+                            let frame = compress(piece, level)?;
+                            shared.new.push(NewSegment { hash, frame });
+                            *place.insert(shared.new.len() - 1)
+                        }
+                    };
+                    SharedPart::New(at)
                 }
                 (None, None) => {
                     inline.extend_from_slice(piece);

@@ -182,13 +182,7 @@ fn insert_judged(
     let (level, previous) = (assessment.level(), stored.session.risk_level());
     let reached_danger = level == RiskLevel::Danger && previous != RiskLevel::Danger;
     if reached_danger {
-        let head = danger.map(|danger| danger.head);
-        let head = head.ok_or_else(|| Error::HeadMoved(stored.session.id.clone()))?;
-        require_head(&stored, head)?;
-        // Before anything is written.
-        if let Some(packed) = danger.and_then(|danger| danger.packed.as_ref()) {
-            appending::require_base(db, &stored, packed)?;
-        }
+        require_prepared(db, &stored, danger)?;
     }
     metrics::after_commit(move || metrics::record_assessment(level));
     stored.session.risk_level = assessment.level;
@@ -204,6 +198,20 @@ fn insert_judged(
         danger_checkpoint,
         previous_level: previous.into(),
     })
+}
+
+/// Whether the checkpoint of a danger can be written as it was prepared; asked before anything is written.
+fn require_prepared(
+    db: &Connection,
+    stored: &StoredSession,
+    danger: Option<&DangerState>,
+) -> Result<(), Error> {
+    let danger = danger.ok_or_else(|| Error::HeadMoved(stored.session.id.clone()))?;
+    require_head(stored, danger.head)?;
+    match &danger.packed {
+        Some(packed) => appending::require_base(db, stored, packed),
+        None => Ok(()),
+    }
 }
 
 fn append_danger_checkpoint(

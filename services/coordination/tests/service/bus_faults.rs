@@ -146,9 +146,10 @@ async fn a_channel_without_subscribers_is_unsubscribed() {
             .command(&["PUBSUB", "CHANNELS", "shim:bus:*"])
             .unwrap();
         let patterns = redis.command(&["PUBSUB", "NUMPAT"]).unwrap();
-        // The supervisor subscribes to the channels of workers that end.
+        // The supervision subscribes to the channels of workers and of tasks that wait.
         let channels = channels.items().iter().filter_map(Reply::text);
-        let others = channels.filter(|name| !name.starts_with("shim:bus:worker:"));
+        let own = ["shim:bus:worker:", "shim:bus:task:"];
+        let others = channels.filter(|name| !own.iter().any(|own| name.starts_with(own)));
         (others.count(), patterns.integer().unwrap())
     };
     within(async {

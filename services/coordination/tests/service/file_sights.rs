@@ -117,7 +117,7 @@ async fn every_decision_is_made_with_all_earlier_leases_in_sight() {
     ];
     let seed: u64 =
         std::env::var("SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
-    println!("SEED={seed}");
+    eprintln!("SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let redis = Redis::start();
     let services = [

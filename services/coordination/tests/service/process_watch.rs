@@ -183,7 +183,7 @@ async fn a_service_that_starts_finds_who_lives_and_whose_processes_ended_meanwhi
 async fn in_any_order_of_events_those_and_only_those_without_processes_are_dead() {
     let seed: u64 =
         std::env::var("SEED").map_or_else(|_| rand::random(), |seed| seed.parse().unwrap());
-    println!("SEED={seed}");
+    eprintln!("SEED={seed}");
     let mut rng = StdRng::seed_from_u64(seed);
     let redis = Redis::start();
     let mut services = vec![start(&redis).await, start(&redis).await];

@@ -65,7 +65,9 @@ pub(super) async fn measure(service: &Service) -> Vec<Figure> {
             }
         }
         // The first round warms up.
-        turns.iter_mut().for_each(|turns| drop(turns.remove(0)));
+        for turns in &mut turns {
+            turns.remove(0);
+        }
         let smallest = median(&turns[0], |turn| turn.rate);
         for (count, turns) in counts.iter().zip(&turns) {
             let rate = median(turns, |turn| turn.rate);

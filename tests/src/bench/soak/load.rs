@@ -92,7 +92,7 @@ impl Load {
 
     async fn run_round(&mut self, all: &mut [Latencies; 5]) {
         self.round += 1;
-        if self.round % LIFE == 0 {
+        if self.round.is_multiple_of(LIFE) {
             self.die().await;
         }
         if self.heard.elapsed() > HEARTBEAT {

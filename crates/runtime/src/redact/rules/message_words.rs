@@ -2,9 +2,9 @@
 
 use std::sync::LazyLock;
 
+use super::candidates::{INDEX, all, candidates};
 use super::index::FoundWord;
 use super::rule::Rule;
-use super::{INDEX, all, candidates};
 
 /// More words are not remembered (24 bytes each): each text is then passed over by itself.
 const MAX_WORDS: usize = 8 * 1024;

@@ -17,7 +17,8 @@ mod tests {
     use proptest::test_runner::TestRunner;
     use regex::Regex;
 
-    use super::super::{WordIndex, all};
+    use super::super::candidates::all;
+    use super::super::index::WordIndex;
     use super::RULES;
     use crate::redact::rules::rule::Rule;
     use crate::redact::text;

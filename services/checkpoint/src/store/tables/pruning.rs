@@ -45,15 +45,7 @@ pub(crate) fn thin(
     let mut dropped = PruneStats::default();
     let (mut session, mut had_segments) = (begin_tally(db, stored), false);
     for number in numbers {
-        let row: Result<(i64, i64, bool), _> = db
-            .prepare_cached(
-                "SELECT row_id, coalesce(length(state), 0), coalesce(substr(state, 1, 1) = x'01', 0) FROM checkpoints
-                 WHERE session = ?1 AND number = ?2 AND thinned_at IS NULL",
-            )?
-            .query_row(params![stored.row_id, to_column(*number)], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            });
-        let Ok((row_id, bytes, has_segments)) = row else {
+        let Ok((row_id, bytes, has_segments)) = content(db, stored, *number)? else {
             continue;
         };
         had_segments |= has_segments;
@@ -76,6 +68,23 @@ pub(crate) fn thin(
         record_deletion(db, stored, reason, dropped, now)?;
     }
     Ok(dropped)
+}
+
+/// The row of a checkpoint that has its content, the content's bytes, and whether it names segments.
+fn content(
+    db: &Connection,
+    stored: &StoredSession,
+    number: u64,
+) -> Result<rusqlite::Result<(i64, i64, bool)>, Error> {
+    let mut query = db.prepare_cached(
+        "SELECT row_id, coalesce(length(state), 0), coalesce(substr(state, 1, 1) = x'01', 0) FROM checkpoints
+         WHERE session = ?1 AND number = ?2 AND thinned_at IS NULL",
+    )?;
+    Ok(
+        query.query_row(params![stored.row_id, to_column(number)], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        }),
+    )
 }
 
 /// The session as it is now, with its tally: it may have changed since the caller looked. That of a damaged one cannot be kept.

@@ -270,7 +270,7 @@ fn used(db: &Connection, session: i64) -> Result<Option<HashSet<i64>>, Error> {
                 used.extend(parts.iter().filter_map(|part| match part {
                     Part::Segment(row_id) => Some(*row_id),
                     Part::Inline { .. } => None,
-                }))
+                }));
             }
         }
     }
