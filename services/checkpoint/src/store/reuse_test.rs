@@ -128,7 +128,7 @@ async fn a_save_of_a_growing_session_costs_what_is_new() {
         .unwrap();
     let encoded: i64 = (1..=300_i64).map(|n| n * 150).sum();
     assert!(kept < encoded / 15, "{kept} of {encoded} bytes");
-    println!("{early} -> {late} bytes in a row; {kept} of {encoded} in all");
+    eprintln!("{early} -> {late} bytes in a row; {kept} of {encoded} in all");
     assert_eq!(
         content(&store, owner.session, 300).await.unwrap().len(),
         300
@@ -261,7 +261,7 @@ async fn retention_removes_no_segment_in_use_and_leaves_none_behind() {
         .and_then(|seed| seed.parse().ok());
     let seeds: Vec<u64> = given.map_or_else(|| (1..=8).collect(), |seed| vec![seed]);
     for seed in seeds {
-        println!("SHIM_SEED={seed}");
+        eprintln!("SHIM_SEED={seed}");
         walk(seed).await;
     }
 }
