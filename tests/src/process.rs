@@ -1,7 +1,9 @@
 //! Looks at processes and signals them, by id only.
 
+use std::collections::HashMap;
 use std::iter::Sum;
 use std::ops::Sub;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -88,7 +90,7 @@ pub fn relative(pid: u32, program_or_text: &str) -> Option<u32> {
     family(pid).into_iter().find(is_wanted)
 }
 
-/// What the scheduler gave to a process, all its threads together.
+/// What the scheduler gave to one thread, or to several together.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Scheduled {
     /// Time on a processor.
@@ -117,9 +119,19 @@ impl Sum for Scheduled {
     }
 }
 
-/// What the scheduler gave to `pid` so far: `/proc/PID/task/*/schedstat` and `status`. Threads that ended do not count.
+/// What the scheduler gave between two looks at the same processes. What a thread got that ended in between is not known.
 #[must_use]
-pub fn scheduled(pid: u32) -> Scheduled {
+pub fn scheduled_between(
+    before: &HashMap<PathBuf, Scheduled>,
+    after: &HashMap<PathBuf, Scheduled>,
+) -> Scheduled {
+    let known = |thread| before.get(thread).copied().unwrap_or_default();
+    after.iter().map(|(thread, now)| *now - known(thread)).sum()
+}
+
+/// What the scheduler gave to each thread of `pid` so far: `/proc/PID/task/*/schedstat` and `status`.
+#[must_use]
+pub fn scheduled(pid: u32) -> HashMap<PathBuf, Scheduled> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
     let threads = threads.into_iter().flatten().flatten();
     let of_thread = |thread: std::fs::DirEntry| {
@@ -134,12 +146,13 @@ pub fn scheduled(pid: u32) -> Scheduled {
             let count = line.strip_prefix("voluntary_ctxt_switches:")?;
             count.trim().parse().ok()
         });
-        Scheduled {
+        let scheduled = Scheduled {
             run: Duration::from_nanos(nanos.unwrap_or(0)),
             switches: switches.unwrap_or(0),
-        }
+        };
+        (thread.path(), scheduled)
     };
-    threads.map(of_thread).sum()
+    threads.map(of_thread).collect()
 }
 
 /// The sum of the lines of `/proc/PID/smaps_rollup` that begin with `field`, in bytes; 0 if the process is gone.

@@ -1,6 +1,8 @@
 //! A stack, its Redis and five gateways that nobody uses: processor time, wake-ups, private memory; and how soon the stack
 //! is readable again after a kill -9.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -63,14 +65,16 @@ async fn cost(temp: &TempEnv, gateways: &[Gateway]) -> Vec<Figure> {
     let mut groups = vec![("stack", vec![stack])];
     groups.push(("redis-server", process::children(stack)));
     groups.push(("five gateways", gateways.iter().map(Gateway::pid).collect()));
-    let look = |pids: &[u32]| -> process::Scheduled {
-        pids.iter().map(|pid| process::scheduled(*pid)).sum()
+    let look = |pids: &[u32]| -> HashMap<PathBuf, process::Scheduled> {
+        pids.iter()
+            .flat_map(|pid| process::scheduled(*pid))
+            .collect()
     };
-    let before: Vec<process::Scheduled> = groups.iter().map(|(_, pids)| look(pids)).collect();
+    let before: Vec<_> = groups.iter().map(|(_, pids)| look(pids)).collect();
     tokio::time::sleep(WATCHED).await;
     let (mut share, mut wakes, mut figures) = (0.0, 0.0, Vec::new());
     for ((name, pids), before) in groups.iter().zip(before) {
-        let spent = look(pids) - before;
+        let spent = process::scheduled_between(&before, &look(pids));
         let percent = spent.run.as_secs_f64() / WATCHED.as_secs_f64() * 100.0;
         let per_second =
             f64::from(u32::try_from(spent.switches).unwrap_or(u32::MAX)) / WATCHED.as_secs_f64();
